@@ -1,0 +1,145 @@
+"""Every setting, typed, read once from the environment; all that are missing or wrong are named at once."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from medley.models import MODELS
+
+
+class BadSettings(Exception):
+    """Settings are missing or wrong; the message names them all."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field a setting; its environment variable has the same name in capitals."""
+
+    # Where this process listens
+    host: str = "0.0.0.0"
+    port: int = 8080
+
+    # Where the parts of the backbone are
+    redis_url: str = ""
+    s3_endpoint: str = ""  # http://host:port or https://host
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
+    s3_bucket: str = "songs"
+    s3_region: str = "us-east-1"
+    broker_url: str = ""  # the Broker's ingress; without it events are left to the sweep
+    broker_timeout: float = 5.0  # s, for one event
+
+    # upload
+    max_bytes: int = 200_000_000  # of one song
+    max_seconds: float = 7200.0  # of audio
+    max_bytes_in_flight: int = 1_000_000_000  # of all bodies that one process reads at a time
+    max_queue: int = 1000  # songs waiting
+    models: tuple[str, ...] = ("htdemucs",)  # those served; the first is the default
+
+    # separate
+    device: str = "auto"  # auto, cpu, cuda
+    weights_dir: str = ""  # empty: ~/.cache/medley
+    time_limit: float = 600.0  # s, of one request (Knative's timeoutSeconds)
+    time_margin: float = 60.0  # s before the limit at which a song is given back
+    lease_seconds: float = 30.0
+    lease_renew_seconds: float = 10.0
+    max_attempts: int = 3  # without a new part
+    max_workers: int = 1  # that can work at a time: the sweep announces no more waiting songs
+
+    # callback
+    callback_secret: str = ""  # whsec_...: signs callbacks (Standard Webhooks)
+    callback_allow: tuple[str, ...] = ()  # "any", or hosts and networks allowed beside public addresses
+    callback_timeout: float = 15.0  # s, for one attempt
+    callback_schedule: tuple[float, ...] = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)  # s after it was due
+
+    # sweep
+    grace_seconds: float = 900.0  # how old what looks lost must be before it is put right
+    sweep_page: int = 2000  # objects looked at by one sweep
+    keep_days: float = 0.0  # songs older than this are removed; 0: kept
+    keep_canceled_seconds: float = 86400.0  # how long a removed song is remembered
+
+    # logs
+    log_level: str = "info"  # debug, info, error
+    log_length: int = 10_000  # lines kept in Redis
+
+
+STORES = ("redis_url", "s3_endpoint", "s3_access_key", "s3_secret_key")
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return read(os.environ)
+
+
+def require(*names: str) -> Settings:
+    """The settings of this process, of which those named must be set.
+
+    Raises BadSettings that names all which are missing.
+    """
+    values = settings()
+    missing = [name.upper() for name in names if not getattr(values, name)]
+    if missing:
+        raise BadSettings(f"missing settings: {', '.join(missing)}")
+    return values
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Settings from environment variables; those that are not set keep their defaults."""
+    values: dict[str, Any] = {}
+    wrong: list[str] = []
+    for field in fields(Settings):
+        text = environment.get(field.name.upper(), "").strip()
+        if not text:
+            continue
+        try:
+            values[field.name] = _parse(text, field.default)
+        except ValueError:
+            wrong.append(f"{field.name.upper()}={text!r} is not {_KINDS[type(field.default)]}")
+    wrong += _inconsistencies(Settings(**values))
+    if wrong:
+        raise BadSettings("wrong settings: " + "; ".join(wrong))
+    return Settings(**values)
+
+
+_KINDS = {int: "a whole number", float: "a number", tuple: "a list of numbers", str: "text"}
+
+
+def _parse(text: str, default: object) -> object:
+    """`text` as the type of `default`. Raises ValueError."""
+    match default:
+        case int():
+            return int(text)
+        case float():
+            return float(text)
+        case tuple():
+            items = [item.strip() for item in text.split(",") if item.strip()]
+            return (
+                tuple(float(item) for item in items)
+                if default and isinstance(default[0], int | float)
+                else tuple(items)
+            )
+        case _:
+            return text
+
+
+def _inconsistencies(values: Settings) -> Iterable[str]:
+    """What is wrong with settings that each can be read."""
+    for name in ("redis_url", "s3_endpoint", "broker_url"):
+        url = getattr(values, name)
+        if url and not urlsplit(url).hostname:
+            yield f"{name.upper()} is not a URL"
+    unknown = [name for name in values.models if name not in MODELS]
+    if unknown:
+        yield f"MODELS names {', '.join(unknown)}; known are {', '.join(MODELS)}"
+    if values.device not in ("auto", "cpu", "cuda"):
+        yield f"DEVICE={values.device!r} is none of auto, cpu, cuda"
+    if values.log_level not in ("debug", "info", "error"):
+        yield f"LOG_LEVEL={values.log_level!r} is none of debug, info, error"
+    if values.time_limit <= values.time_margin:
+        yield "TIME_LIMIT is not above TIME_MARGIN"
+    if values.lease_seconds <= values.lease_renew_seconds:
+        yield "LEASE_SECONDS is not above LEASE_RENEW_SECONDS"
