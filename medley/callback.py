@@ -1,0 +1,113 @@
+"""A callback: the POST to a client's URL when its song's job has ended, by Standard Webhooks."""
+
+import base64
+import hashlib
+import hmac
+import json
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from medley.errors import BadOption
+
+MAX_URL = 2048  # characters
+MAX_DATA = 64 * 1024  # bytes as JSON: a callback carries links, not files
+
+SETTLED = ("delivered", "failed", "refused", "gone")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try. `at` in seconds since 1970; `status` of the answer, or the `error` that there was instead."""
+
+    at: float
+    seconds: float
+    status: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Callback:
+    """What one client asked for: `state` is waiting (for the job), due, or settled."""
+
+    id: str
+    url: str
+    data: Any = None
+    has_data: bool = False
+    created: float = 0.0
+    song: str = ""
+    upload_id: str = ""
+    state: str = "waiting"
+    status: str = ""  # how the job ended
+    since: float = 0.0  # when it became due
+    attempts: tuple[Attempt, ...] = field(default=())
+
+    @classmethod
+    def none(cls) -> Self:
+        """The place of a callback that was not asked for."""
+        return cls("", "")
+
+    @property
+    def host(self) -> str:
+        """What others may see of it: never the whole URL, never the data."""
+        return urlsplit(self.url).hostname or ""
+
+
+def read_callback(callback: str, record: Mapping[str, str]) -> Callback:
+    """A callback from the fields of its record."""
+    numbers = sorted(int(name.removeprefix("attempt:")) for name in record if name.startswith("attempt:"))
+    data = record.get("data", "")
+    return Callback(
+        id=callback,
+        url=record.get("url", ""),
+        data=json.loads(data) if data else None,
+        has_data=bool(data),
+        created=float(record.get("created", 0)),
+        song=record.get("song", ""),
+        upload_id=record.get("upload", ""),
+        state=record.get("state", "waiting"),
+        status=record.get("status", ""),
+        since=float(record.get("since", 0)),
+        attempts=tuple(Attempt(**json.loads(record[f"attempt:{number}"])) for number in numbers),
+    )
+
+
+def check_callback(asked: object) -> tuple[str, Any, bool]:
+    """The URL and data of a client's `{"url", "data"?}`. Raises BadOption; whether it may be called is judged later."""
+    if not isinstance(asked, dict) or not isinstance(asked.get("url"), str):
+        raise BadOption('"callback" must be an object with a "url" and, if you like, "data".')
+    url = asked["url"]
+    if len(url) > MAX_URL:
+        raise BadOption(f"The callback's URL is longer than {MAX_URL} characters.")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(ord(character) <= 32 for character in url):
+        raise BadOption("The callback's URL must be http:// or https:// with a host.")
+    if len(json.dumps(asked.get("data"))) > MAX_DATA:
+        raise BadOption(f"The callback's data is larger than {MAX_DATA} bytes as JSON; send a link instead.")
+    return url, asked.get("data"), "data" in asked
+
+
+def sign(secret: str, callback: str, timestamp: int, body: bytes) -> str:
+    """`webhook-signature` of the Standard Webhooks specification, section "Signature scheme"."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    content = f"{callback}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+
+
+def next_attempt(callback: Callback, schedule: tuple[float, ...], retry_after: float | None) -> float | None:
+    """When to try again (s since 1970) after one more failure, None when it is given up.
+
+    The schedule counts from when the callback became due; jitter of up to a tenth keeps many from coming at once.
+    """
+    made = sum(attempt.at >= callback.since for attempt in callback.attempts)
+    if made >= len(schedule):
+        return None
+    planned = callback.since + schedule[made] * random.uniform(1.0, 1.1)
+    return max(planned, time.time() + (retry_after or 0.0))

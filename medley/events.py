@@ -1,0 +1,71 @@
+"""CloudEvents as medley builds and reads them."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from cloudevents.conversion import to_json
+from cloudevents.exceptions import GenericException
+from cloudevents.http import CloudEvent, from_http
+from flask import Request
+
+from medley import names
+from medley.errors import BadRequest, Unprocessable
+
+# The W3C trace context of what is being done; it travels along in the events that come of it.
+traceparent: ContextVar[str] = ContextVar("traceparent", default="")
+
+
+def new_traceparent() -> str:
+    """A new trace: version, trace id, parent id, flags (https://www.w3.org/TR/trace-context/)."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def build(event_type: str, function: str, subject: str | None, data: dict[str, Any]) -> str:
+    """An event in structured mode, as JSON text. `subject` is the song's hash, if it is about one."""
+    attributes = {
+        "type": event_type,
+        "source": names.source(function),
+        "datacontenttype": "application/json",
+        "traceparent": traceparent.get() or new_traceparent(),
+    }
+    if subject is not None:
+        attributes["subject"] = subject
+    return str(to_json(CloudEvent(attributes, data)), "utf-8")
+
+
+def read(request: Request, types: Sequence[str]) -> CloudEvent:
+    """The event of a request, in structured or binary mode.
+
+    Raises BadRequest for what is no event and Unprocessable for an event of another type: neither is to be sent again.
+    """
+    try:
+        event = from_http(dict(request.headers), request.get_data())
+    except (GenericException, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BadRequest(f"This is no CloudEvent 1.0: {error}") from error
+    if event["type"] not in types:
+        raise Unprocessable(f"An event of type {event['type']!r} is not for this function, only {', '.join(types)}.")
+    return event
+
+
+def song_of(event: CloudEvent) -> str:
+    """The song that an event is about. Raises Unprocessable when it names none."""
+    song = data_of(event).get("hash")
+    if not isinstance(song, str) or not names.is_hash(song):
+        raise Unprocessable('The event\'s data has no "hash" of 64 hexadecimal digits.')
+    return song
+
+
+def data_of(event: CloudEvent) -> dict[str, Any]:
+    """The event's data. Raises Unprocessable when it is no JSON object."""
+    data = event.get_data()
+    if isinstance(data, bytes | str):
+        try:
+            data = json.loads(data)
+        except ValueError:
+            data = None
+    if not isinstance(data, dict):
+        raise Unprocessable("The event's data is no JSON object.")
+    return data

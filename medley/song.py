@@ -1,0 +1,75 @@
+"""A song as S3 keeps it: what was uploaded (`song.json`) and what came of it (`done.json`)."""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+MAX_NAME = 200  # characters
+
+
+@dataclass(frozen=True)
+class Song:
+    """`song.json`. `seconds` of audio, `created` in seconds since 1970."""
+
+    name: str
+    model: str
+    outputs: tuple[str, ...]  # files to render before the callback
+    bitrate: int  # kbit/s, of the MP3 files that were asked for
+    extension: str
+    bytes: int
+    seconds: float
+    created: float
+
+    def record(self) -> dict[str, str | int | float]:
+        """The fields of a job record that follow from it."""
+        return {**asdict(self), "outputs": json.dumps(self.outputs)}
+
+    @classmethod
+    def read(cls, manifest: Mapping[str, Any]) -> Self:
+        """From `song.json`, which a later version may have written: fields it does not know are left out."""
+        known = {field.name: manifest[field.name] for field in fields(cls)}
+        return cls(**{**known, "outputs": tuple(known["outputs"])})
+
+
+@dataclass(frozen=True)
+class Done:
+    """`done.json`: the separation is whole. Lengths are in samples, a sample being one value per channel."""
+
+    parts: int
+    length: int
+    step: int
+    samplerate: int
+    stems: tuple[str, ...]
+    model: str
+    recipe: str
+    precision: str
+    device: str
+    segments: int  # computed in all, over all attempts
+    clipped: dict[str, int]  # samples beyond full scale, by stem: clamped in 16-bit files
+
+    @classmethod
+    def read(cls, manifest: Mapping[str, Any]) -> Self:
+        """From `done.json`."""
+        known = {field.name: manifest[field.name] for field in fields(cls)}
+        return cls(**{**known, "stems": tuple(known["stems"])})
+
+    def record(self) -> dict[str, str | int | float]:
+        """The fields of a job record that follow from it."""
+        counts = {f"clip:{stem}": count for stem, count in self.clipped.items()}
+        about: dict[str, str | int | float] = {"parts": self.parts, "total": self.parts, "recipe": self.recipe}
+        return {**about, "step": self.step / self.samplerate, "segments": self.segments, **counts}
+
+
+def song_hash(audio_sha256: str, separation: Mapping[str, object]) -> str:
+    """A song's identity: its audio and what changes how its stems sound; not what is rendered from them."""
+    options = json.dumps(separation, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{audio_sha256}{options}".encode()).hexdigest()
+
+
+def clean_name(name: str) -> str:
+    """A song's name without what can be neither shown nor sent in a header, and not longer than a title is."""
+    printable = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in name)
+    return " ".join(printable.split())[:MAX_NAME]
