@@ -1,0 +1,10 @@
+-- Gives a song back: it keeps its place in the queue.
+-- KEYS song, lease   ARGV token, "1" if the attempt counts
+-- Returns 1, or 0 when another attempt or a removal came between.
+local token, attempts = unpack(redis.call('HMGET', KEYS[1], 'token', 'attempts'))
+if token ~= ARGV[1] then return 0 end
+if ARGV[2] ~= '1' and tonumber(attempts) > 0 then redis.call('HINCRBY', KEYS[1], 'attempts', -1) end
+redis.call('HSET', KEYS[1], 'status', 'queued')
+redis.call('HDEL', KEYS[1], 'token')
+redis.call('DEL', KEYS[2])
+return 1

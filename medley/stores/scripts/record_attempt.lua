@@ -1,0 +1,11 @@
+-- Records an attempt at a callback and when the next one is due.
+-- KEYS callback, callbacks   ARGV callback, number of this attempt, the attempt as JSON, state, next attempt ("" for none), how long to keep a settled one (s)
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'attempt:' .. ARGV[2], ARGV[3], 'state', ARGV[4])
+if ARGV[5] ~= '' then
+  redis.call('ZADD', KEYS[2], ARGV[5], ARGV[1])
+else
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('EXPIRE', KEYS[1], ARGV[6])
+end
+return 1

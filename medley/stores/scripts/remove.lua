@@ -1,0 +1,26 @@
+-- Marks a song as removed: from here on every fence fails. Clients that wait for its end are told that it was canceled.
+-- KEYS song, lease, toWorker, callbacks, outbox, removing   ARGV hash, now, event, prefix of callback keys
+-- Returns the upload whose objects are to be removed, or false when there is no such song.
+local status, upload = unpack(redis.call('HMGET', KEYS[1], 'status', 'upload'))
+if not status or status == 'canceled' then return false end
+local waiting = status == 'queued' or status == 'processing'
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if field:sub(1, 9) == 'callback:' then
+    local callback = field:sub(10)
+    if waiting then
+      redis.call('HSET', ARGV[4] .. callback, 'state', 'due', 'status', 'canceled', 'since', ARGV[2])
+      redis.call('ZADD', KEYS[4], ARGV[2], callback)
+    else
+      redis.call('ZREM', KEYS[4], callback)
+      redis.call('DEL', ARGV[4] .. callback)
+      redis.call('HDEL', KEYS[1], field)
+    end
+  end
+end
+redis.call('HSET', KEYS[1], 'status', 'canceled', 'finished', ARGV[2])
+redis.call('HDEL', KEYS[1], 'token')
+redis.call('DEL', KEYS[2])
+redis.call('LREM', KEYS[3], 0, ARGV[1])
+redis.call('ZADD', KEYS[5], ARGV[2], ARGV[3])
+redis.call('SADD', KEYS[6], ARGV[1] .. '/' .. upload)
+return upload
