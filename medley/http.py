@@ -1,0 +1,156 @@
+"""What every function does with a request: health, errors, the path; handlers only translate."""
+
+import functools
+import json
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flask import Request, Response
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from medley import events, logs, names, stores
+from medley.errors import BadRequest, Crash, MedleyError, NotFound, TooLarge
+from medley.settings import settings
+
+Handler = Callable[[Request], Response]
+DRAIN = 64 * 1024  # bytes read at a time from a body nobody wants
+
+draining = threading.Event()  # set on SIGTERM: what takes minutes stops at its next safe point
+
+
+def function(name: str, handler: Handler, *, ready: Callable[[], None]) -> Handler:
+    """A function as functions-framework calls it: `handler`, and around it what is the same for all.
+
+    `ready` raises until the stores have answered once. Then the process is ready; a later outage of theirs is a 503.
+    """
+    logs.begin(name)
+    seen = ReadyOnce(ready)
+
+    @functools.wraps(handler)
+    def answer(request: Request) -> Response:
+        token = events.traceparent.set(request.headers.get("traceparent") or events.new_traceparent())
+        try:
+            if request.path == "/" and request.method in ("GET", "HEAD"):
+                return reply({"function": name})
+            if request.path == "/ready":
+                seen.check()
+                return reply({"ready": True})
+            return handler(request)
+        except Exception as error:
+            return problem(translate(error), request)
+        finally:
+            events.traceparent.reset(token)
+
+    return answer
+
+
+class ReadyOnce:
+    """Readiness that, once reached, stays: a pod that is taken away cannot say what is wrong."""
+
+    def __init__(self, ready: Callable[[], None]) -> None:
+        self._ready = ready
+        self._was = False
+
+    def check(self) -> None:
+        if self._was:
+            return
+        try:
+            self._ready()
+        except MedleyError as error:
+            logs.line("error", "ready", f"not ready: {error.detail}", cause=repr(error.__cause__))
+            raise
+        self._was = True
+
+
+def redis_ready() -> None:
+    stores.redis().ping()
+
+
+def stores_ready() -> None:
+    stores.redis().ping()
+    stores.objects().ready()
+
+
+def translate(error: Exception) -> MedleyError:
+    """Any exception as one that has an answer."""
+    if isinstance(error, MedleyError):
+        return error
+    if isinstance(error, RequestEntityTooLarge):
+        return TooLarge(f"The body is larger than this service takes: a song of {settings().max_bytes} bytes.")
+    if isinstance(error, HTTPException) and (error.code or 500) < 500:
+        return BadRequest(error.description or "The request cannot be read.")
+    logs.error("crash", error=repr(error), trace=traceback.format_exc(limit=-8))
+    return Crash("This is our fault, not yours; the log says more. Trying again may help.")
+
+
+def reply(value: object, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(json.dumps(value), status, content_type="application/json")
+
+
+def done() -> Response:
+    """An empty 2xx: to a Broker, everything else but an event would be an error."""
+    return Response(status=204)
+
+
+def problem(error: MedleyError, request: Request) -> Response:
+    """The RFC 9457 answer, and after it the rest of the body.
+
+    A body is read to its end, in pieces, because many clients read the answer only when they have sent everything; the
+    answer is a stream because functions-framework would else read that body into memory.
+    """
+    body = json.dumps(error.problem()).encode()
+
+    def stream() -> Iterator[bytes]:
+        if request.method != "HEAD":
+            yield body
+        drain(request)
+
+    response = Response(stream(), error.status, content_type="application/problem+json")
+    response.headers["Content-Length"] = str(len(body))
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def drain(request: Request) -> None:
+    """Reads what is left of a body and forgets it, up to twice the largest song; what is more is cut off."""
+    left = 2 * settings().max_bytes
+    try:
+        while left > 0 and (piece := request.stream.read(min(DRAIN, left))):
+            left -= len(piece)
+    except (OSError, HTTPException):
+        return  # the client has gone, which is what we waited for
+
+
+def path_of(request: Request, *shapes: int) -> tuple[str, list[str]]:
+    """The route and the rest of a path `/apiv1/<route>/<rest>...`, with or without a slash at its end.
+
+    `shapes` are the numbers of segments the rest may have. Raises NotFound.
+    """
+    parts = request.path.strip("/").split("/")
+    if len(parts) < 2 or f"/{parts[0]}" != names.API or len(parts) - 2 not in shapes:
+        raise NotFound(f"There is nothing at {request.path[:200]!r}.")
+    return parts[1], parts[2:]
+
+
+def song_hash(text: str) -> str:
+    """A hash from a path. Raises NotFound when it is none."""
+    if not names.is_hash(text):
+        raise NotFound(f"{text[:80]!r} is not the hash of a song: that has 64 hexadecimal digits.")
+    return text
+
+
+def event_handler(types: tuple[str, ...], act: Callable[[Any], None]) -> Handler:
+    """A handler for events of these types: returning is done, raising says whether to try again."""
+
+    def handle(request: Request) -> Response:
+        event = events.read(request, types)
+        if "traceparent" in event:
+            events.traceparent.set(event["traceparent"])
+        act(event)
+        return done()
+
+    return handle

@@ -1,0 +1,48 @@
+"""Starts one function: `python -m medley.serve upload`, on PORT."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from medley import names
+from medley.http import draining
+from medley.settings import BadSettings, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    """Runs until SIGTERM, then lets running requests end within the time limit of a request."""
+    name = sys.argv[1] if len(sys.argv) == 2 else ""
+    if name not in names.FUNCTIONS:
+        sys.exit(f"usage: python -m medley.serve {{{','.join(names.FUNCTIONS)}}}")
+    from functions_framework import create_app
+    from functions_framework._http import create_server
+
+    sys.path.insert(0, str(ROOT))
+    source = ROOT / "functions" / name / "main.py"
+    try:
+        grace = int(settings().time_limit)
+        app = create_app(name, str(source), "http")
+    except BadSettings as error:
+        sys.exit(f"{name}: {error}")
+    server = create_server(app, False, graceful_timeout=grace, post_worker_init=_drain_on_sigterm)
+    server.run(settings().host, settings().port)
+
+
+def _drain_on_sigterm(worker: Any) -> None:
+    """Sets `draining` before gunicorn's own handler; it installs that handler in the worker just before this hook."""
+    own = signal.getsignal(signal.SIGTERM)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        draining.set()
+        if callable(own):
+            own(number, frame)
+
+    signal.signal(signal.SIGTERM, handle)
+
+
+if __name__ == "__main__":
+    main()
