@@ -1,0 +1,45 @@
+"""A claimed song's lease, kept while the song is in work."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from medley import logs, stores
+from medley.errors import Unavailable
+from medley.settings import settings
+from medley.stores.jobs import Claim
+
+
+class Lease:
+    """Renews in a thread of its own; `lost` is set once another attempt or a removal came between.
+
+    `beat` is called with every renewal, to show that the worker lives.
+    """
+
+    def __init__(self, claim: Claim, beat: Callable[[], None]) -> None:
+        self.claim = claim
+        self._beat = beat
+        self.lost = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        while not self._ended.wait(settings().lease_renew_seconds):
+            try:
+                if not stores.jobs().renew(self.claim, settings().lease_seconds):
+                    self.lost.set()
+                    return
+                self._beat()
+            except Unavailable as error:
+                logs.line("error", "separate", "lease not renewed; trying on", error=error.detail)

@@ -1,0 +1,84 @@
+"""Rendering the files that were asked for while the song is still being separated: one thread a file."""
+
+import queue
+import tempfile
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medley import logs, stores
+from medley.errors import MedleyError
+from medley.names import Upload
+from medley.output import Output
+from medley.render import encode
+
+Values = NDArray[np.int32]
+AHEAD = 4  # parts that may wait for an encoder before the network waits
+
+
+class Aborted(Exception):
+    """The song is not going to be whole in this attempt."""
+
+
+class Render:
+    """One file, fed with the parts of its stem in order."""
+
+    def __init__(self, upload: Upload, output: Output, length: int) -> None:
+        self.upload = upload
+        self.output = output
+        self.length = length
+        self.failure: str | None = None
+        self._parts: queue.Queue[Values | None] = queue.Queue(AHEAD)
+        self._aborted = False
+        self._thread = threading.Thread(target=self._run, name=f"render-{output.file}", daemon=True)
+        self._thread.start()
+
+    def feed(self, values: Values) -> None:
+        """Takes the next part, (2, samples)."""
+        self._parts.put(values)
+
+    def end(self) -> None:
+        """After the last part: waits until the file is stored, or has failed."""
+        self._parts.put(None)
+        self._thread.join()
+
+    def abort(self) -> None:
+        """Stores nothing."""
+        self._aborted = True
+        self.end()
+
+    def _run(self) -> None:
+        try:
+            store(self.upload, self.output, encode(self.output, self._blocks(), self.length))
+        except Aborted:
+            return
+        except Exception as error:
+            self.failure = told(error)
+            logs.error("render failed", hash=self.upload.song, file=self.output.file, error=repr(error))
+            for _ in self._blocks():  # whoever feeds us is not to wait for a thread that has ended
+                pass
+
+    def _blocks(self) -> Iterator[Values]:
+        while (values := self._parts.get()) is not None:
+            yield values
+        if self._aborted and self.failure is None:
+            raise Aborted
+
+
+def store(upload: Upload, output: Output, pieces: Iterator[bytes]) -> None:
+    """Renders into a file on disk, then into the store, then on the record; takes it back if the stem has gone."""
+    with tempfile.TemporaryFile() as file:
+        for piece in pieces:
+            file.write(piece)
+        size = file.tell()
+        file.seek(0)
+        stores.objects().put(upload.rendered(output.file), file, size, output.content_type)
+    if not stores.jobs().rendered(upload, output.file, size, output.sources((output.stem,))):
+        stores.objects().remove([upload.rendered(output.file)])
+
+
+def told(error: Exception) -> str:
+    """A failed render's reason, for the record."""
+    return error.detail if isinstance(error, MedleyError) else f"rendering failed: {type(error).__name__}"
