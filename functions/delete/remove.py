@@ -1,0 +1,74 @@
+"""Removing: the record is marked first, so that nothing of the song reappears; then its objects go."""
+
+from medley import events, logs, names, stores
+from medley.errors import MedleyError, NotFinished, NotFound
+from medley.job import Job
+from medley.models import MODELS
+from medley.output import parse
+from medley.publish import publish
+from medley.removal import remove_song, remove_track
+
+
+def remove_whole(song: str) -> str:
+    """Removes a song, and cancels its job if that has not ended. Returns the reason to tell. Raises NotFound."""
+    event = _event(song, None)
+    upload = stores.jobs().remove(song, event)
+    if upload is None:
+        raise NotFound("There is no song with this hash.")
+    _announce(event)
+    _announce_callbacks(song)
+    remove_song(upload)
+    logs.info("song removed", hash=song)
+    return "Song removed"
+
+
+def remove_one(song: str, track: str) -> str:
+    """Removes a stem, or the original, of a finished song. Raises NotFound, NotFinished, BadTrack."""
+    job = stores.jobs().get(song)
+    if job is None or job.status == "canceled":
+        raise NotFound("There is no song with this hash.")
+    name = _track(job, track)
+    event = _event(song, name)
+    status, upload, removed = stores.jobs().remove_track(song, name, event)
+    if status != "succeeded":
+        raise NotFinished(f"The song is {status or 'gone'}; remove the whole song, or wait for its end.", state=status)
+    if not removed:
+        raise NotFound(f"{name} has been removed already; upload the song again to have it back.")
+    _announce(event)
+    remove_track(names.Upload(song, upload), name, job)
+    logs.info("track removed", hash=song, track=name)
+    return "Track removed"
+
+
+def _track(job: Job, track: str) -> str:
+    """The stem, or "original", that a path names."""
+    if track == "original":
+        return track
+    output = parse(track, MODELS[job.model].stems)
+    if output.complement:
+        raise NotFound(f"{output.stem} is made of the other stems and is not removed by itself: remove one of those.")
+    return output.stem
+
+
+def _event(song: str, track: str | None) -> str:
+    return events.build(names.SONG_REMOVED, "delete", song, {"hash": song, "track": track})
+
+
+def _announce(event: str) -> None:
+    """The outbox has the event too: what cannot be published now the sweep publishes."""
+    try:
+        publish(event)
+        stores.outbox().published(event)
+    except MedleyError as error:
+        logs.line("error", "delete", "not announced; the sweep will", error=error.detail)
+
+
+def _announce_callbacks(song: str) -> None:
+    """Wakes the callbacks of clients that were waiting for the song."""
+    job = stores.jobs().get(song)
+    for callback in job.callbacks if job else ():
+        event = events.build(names.CALLBACK_DUE, "delete", song, {"hash": song, "callback": callback})
+        try:
+            publish(event)
+        except MedleyError:
+            return

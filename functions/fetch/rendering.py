@@ -1,0 +1,94 @@
+"""Rendering on demand: once for many askers, into their answers and into the store at the same time."""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+from medley import logs, stores
+from medley.delivery import render
+from medley.errors import Unavailable
+from medley.names import Upload
+from medley.output import Output
+from medley.song import Done
+
+PIECE = 1 << 18  # bytes
+
+_running: dict[str, "Rendering"] = {}
+_lock = threading.Lock()
+
+
+def rendering(upload: Upload, done: Done, output: Output) -> "Rendering":
+    """The rendering of a file that is going on in this process, or a new one."""
+    name = upload.rendered(output.file)
+    with _lock:
+        if name not in _running:
+            _running[name] = Rendering(name, upload, done, output)
+        return _running[name]
+
+
+class Rendering:
+    """A file that grows on disk while its askers read it. It is finished and stored even if they all leave."""
+
+    def __init__(self, name: str, upload: Upload, done: Done, output: Output) -> None:
+        self._name = name
+        self._upload = upload
+        self._done = done
+        self._output = output
+        self._file = cast("BinaryIO", tempfile.NamedTemporaryFile())  # noqa: SIM115
+        self._size = 0
+        self._whole = False
+        self._failure: Exception | None = None
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=f"render-{output.file}", daemon=True)
+        self._thread.start()
+
+    def pieces(self) -> Iterator[bytes]:
+        """The file from its start, as it grows. Raises Unavailable where it breaks off: the answer is cut there."""
+        with open(self._file.name, "rb") as file:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._size > file.tell() or self._ended)
+                    if self._failure:
+                        raise Unavailable("The file could not be rendered; try again.") from self._failure
+                if not (piece := file.read(PIECE)):
+                    return
+                yield piece
+
+    def wait(self) -> None:
+        """Until it is in the store, or has failed."""
+        self._thread.join()
+
+    @property
+    def _ended(self) -> bool:
+        return self._whole or self._failure is not None
+
+    def _run(self) -> None:
+        try:
+            for piece in render(self._upload, self._done, self._output):
+                self._file.write(piece)
+                self._file.flush()
+                self._tell(size=self._size + len(piece))
+            self._tell(size=self._size, whole=True)
+            self._store()
+        except Exception as error:
+            logs.error("render failed", hash=self._upload.song, file=self._output.file, error=repr(error))
+            self._tell(size=self._size, whole=self._whole, failure=None if self._whole else error)
+        finally:
+            with _lock:
+                del _running[self._name]
+
+    def _tell(self, size: int, *, whole: bool = False, failure: Exception | None = None) -> None:
+        with self._changed:
+            self._size, self._whole = size, whole
+            self._failure = failure
+            self._changed.notify_all()
+
+    def _store(self) -> None:
+        """Takes the file back if one of its stems was removed meanwhile."""
+        self._file.seek(0)
+        stores.objects().put(self._name, self._file, self._size, self._output.content_type)
+        stems = self._output.sources(self._done.stems)
+        if not stores.jobs().rendered(self._upload, self._output.file, self._size, stems):
+            stores.objects().remove([self._name])
+        logs.info("file rendered", hash=self._upload.song, file=self._output.file, bytes=self._size)

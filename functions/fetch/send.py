@@ -1,0 +1,83 @@
+"""Sending a stored object: whole or a range of it, or only that the client's copy is still good."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flask import Request, Response
+
+from medley import stores
+from medley.errors import BadRange
+from medley.stores.objects import Stat
+
+
+@dataclass(frozen=True)
+class Body:
+    """What is sent: `size` in bytes, None while it is not known."""
+
+    content_type: str
+    title: str
+    size: int | None
+
+
+def send(request: Request, name: str, content_type: str, title: str, *, immutable: bool = False) -> Response | None:
+    """An object as the answer to a GET or HEAD; None when it is absent. Raises BadRange."""
+    stat = stores.objects().stat(name)
+    if stat is None:
+        return None
+    body = Body(content_type, title, stat.size)
+    if _unchanged(request, stat):
+        return _with_validators(Response(status=304), stat, immutable)
+    start, stop = _range(request, stat)
+    response = _read(request, body, stat, start, stop)
+    if response is None:
+        return None
+    if (start, stop) != (0, stat.size):
+        response.status_code = 206
+        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{stat.size}"
+    response.headers["Content-Length"] = str(stop - start)
+    response.headers["Accept-Ranges"] = "bytes"
+    return _with_validators(response, stat, immutable)
+
+
+def stream(body: Body, pieces: Iterable[bytes]) -> Response:
+    """An answer whose body comes piece by piece."""
+    response = Response(pieces, content_type=body.content_type, direct_passthrough=True)
+    response.headers.set("Content-Disposition", "attachment", filename=body.title)
+    if body.size is not None:
+        response.headers["Content-Length"] = str(body.size)
+    return response
+
+
+def _read(request: Request, body: Body, stat: Stat, start: int, stop: int) -> Response | None:
+    """The bytes from `start` to before `stop`. The client's hanging up closes the connection to the store."""
+    if request.method == "HEAD" or stop == start:
+        return stream(body, ())
+    opened = stores.objects().open(stat.name, start, stop - start)
+    if opened is None:
+        return None
+    response = stream(body, opened)
+    response.call_on_close(opened.close)
+    return response
+
+
+def _unchanged(request: Request, stat: Stat) -> bool:
+    return bool(request.if_none_match) and request.if_none_match.contains_weak(stat.etag)
+
+
+def _range(request: Request, stat: Stat) -> tuple[int, int]:
+    """First byte and the one after the last. Several ranges at once are answered with the whole, as RFC 9110 allows."""
+    asked = request.range
+    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        return 0, stat.size
+    if request.if_range and request.if_range.etag not in (None, stat.etag):
+        return 0, stat.size
+    found = asked.range_for_length(stat.size)
+    if found is None:
+        raise BadRange(f"The file has {stat.size} bytes.", size=stat.size)
+    return found
+
+
+def _with_validators(response: Response, stat: Stat, immutable: bool) -> Response:
+    response.set_etag(stat.etag)
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if immutable else "no-cache"
+    return response

@@ -1,0 +1,90 @@
+"""What a client may ask for, checked: model, stems, format, bitrate, callback."""
+
+import json
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from medley.callback import Callback, check_callback
+from medley.errors import BadOption
+from medley.models import ALIASES, MODELS
+from medley.output import BITRATES, DEFAULT_BITRATE, FORMATS, Output
+from medley.settings import settings
+
+
+@dataclass(frozen=True)
+class Options:
+    """Checked. Only the model changes what is separated; the rest says what is rendered before the callback."""
+
+    model: str
+    outputs: tuple[Output, ...]
+    bitrate: int
+    callback: Callback | None
+
+    @property
+    def separation(self) -> dict[str, object]:
+        """What changes the sound of the stems, and so the song's hash."""
+        return {"model": self.model}
+
+
+def check(asked: dict[str, Any]) -> Options:
+    """Raises BadOption that names what is offered."""
+    model = _one_of("model", asked.get("model"), settings().models, settings().models[0])
+    format_ = _one_of("format", asked.get("format"), FORMATS, "mp3")
+    bitrate = _bitrate(asked.get("bitrate"))
+    stems = _stems(asked.get("stems"), MODELS[model].stems)
+    outputs = tuple(Output(stem, format_, bitrate if format_ == "mp3" else 0) for stem in stems)
+    return Options(model, outputs, bitrate, _callback(asked.get("callback")))
+
+
+def _one_of(option: str, value: Any, offered: tuple[str, ...], default: str) -> str:
+    if value is None or value == "":
+        return default
+    if value not in offered:
+        raise BadOption(f'"{option}" is {_shown(value)}; offered are {", ".join(offered)}.', offered=list(offered))
+    return str(value)
+
+
+def _bitrate(value: Any) -> int:
+    if value is None or value == "":
+        return DEFAULT_BITRATE
+    try:
+        bitrate = int(value) if isinstance(value, int | str) else 0
+    except ValueError:
+        bitrate = 0
+    if bitrate not in BITRATES:
+        known = ", ".join(map(str, BITRATES))
+        raise BadOption(f'"bitrate" is {_shown(value)}; offered are {known} kbit/s.', offered=list(BITRATES))
+    return bitrate
+
+
+def _stems(value: Any, known: tuple[str, ...]) -> tuple[str, ...]:
+    """A subset of the model's stems, from a list or a text with commas; nothing means all."""
+    if value is None or value in ("", []):
+        return known
+    items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise BadOption('"stems" must be a list of stems.', offered=list(known))
+    asked = {ALIASES.get(item, item) for item in items}
+    if not asked <= set(known):
+        raise BadOption(f'"stems" is {_shown(value)}; this model gives {", ".join(known)}.', offered=list(known))
+    return tuple(stem for stem in known if stem in asked)
+
+
+def _callback(value: Any) -> Callback | None:
+    """From JSON an object; from a form or a query its JSON, or just the URL."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.lstrip().startswith("{") else {"url": value}
+        except ValueError:
+            raise BadOption('"callback" is neither a URL nor JSON.') from None
+    url, data, has_data = check_callback(value)
+    return Callback(uuid.uuid4().hex, url, data, has_data, created=time.time())
+
+
+def _shown(value: Any) -> str:
+    """What the client said, cut to what fits an answer."""
+    return repr(value)[:80]
