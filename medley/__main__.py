@@ -11,7 +11,7 @@ except ModuleNotFoundError:
 
 from medley.client.commands import COMMANDS
 
-LOCAL = ("up", "env", "logs", "weights")  # of medley.local, whose packages are not needed to use a service elsewhere
+LOCAL = ("up", "once", "env", "logs", "weights")  # of medley.local, whose packages are not needed to use a service elsewhere
 HINT = "pip install 'medley[local]'"
 
 

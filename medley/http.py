@@ -125,15 +125,16 @@ def drain(request: Request) -> None:
         return  # the client has gone, which is what we waited for
 
 
-def path_of(request: Request, *shapes: int) -> tuple[str, list[str]]:
+def path_of(request: Request, **routes: tuple[int, ...]) -> tuple[str, list[str]]:
     """The route and the rest of a path `/apiv1/<route>/<rest>...`, with or without a slash at its end.
 
-    `shapes` are the numbers of segments the rest may have. Raises NotFound.
+    `routes` are those answered, each with the numbers of segments that its rest may have. Raises NotFound.
     """
-    parts = request.path.strip("/").split("/")
-    if len(parts) < 2 or f"/{parts[0]}" != names.API or len(parts) - 2 not in shapes:
+    api, _, below = request.path.strip("/").partition("/")
+    route, *rest = below.split("/")
+    if f"/{api}" != names.API or len(rest) not in routes.get(route, ()):
         raise NotFound(f"There is nothing at {request.path[:200]!r}.")
-    return parts[1], parts[2:]
+    return route, rest
 
 
 def song_hash(text: str) -> str:
@@ -144,7 +145,7 @@ def song_hash(text: str) -> str:
 
 
 def event_handler(types: tuple[str, ...], act: Callable[[Any], None]) -> Handler:
-    """A handler for events of these types: returning is done, raising says whether to try again."""
+    """A handler for events of these types, or any: returning is done, raising says whether to try again."""
 
     def handle(request: Request) -> Response:
         event = events.read(request, types)

@@ -28,7 +28,8 @@ def main() -> None:
         app = create_app(name, str(source), "http")
     except BadSettings as error:
         sys.exit(f"{name}: {error}")
-    server = create_server(app, False, graceful_timeout=grace, post_worker_init=_drain_on_sigterm)
+    options = {"graceful_timeout": grace, "threads": settings().threads, "post_worker_init": _drain_on_sigterm}
+    server = create_server(app, False, **options)
     server.run(settings().host, settings().port)
 
 

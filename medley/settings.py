@@ -21,6 +21,7 @@ class Settings:
     # Where this process listens
     host: str = "0.0.0.0"
     port: int = 8080
+    threads: int = 16  # requests at a time
 
     # Where the parts of the backbone are
     redis_url: str = ""

@@ -12,7 +12,7 @@ require(*STORES)
 
 
 def handle(request: Request) -> Response:
-    _, rest = http.path_of(request, 1, 2)
+    _, rest = http.path_of(request, remove=(1, 2))
     if request.method != "DELETE":
         raise MethodNotAllowed("Songs and tracks are removed with DELETE.")
     song = http.song_hash(rest[0])

@@ -17,10 +17,8 @@ from medley.song import Done
 RETRY_AFTER = 5  # s, when nothing better is known
 
 
-def track(request: Request, song: str, name: str, *rest: str) -> Response:
+def track(request: Request, song: str, name: str) -> Response:
     """A whole stem, the mix without one, or the original. Raises NotFound, NotReady, BadTrack, BadOption."""
-    if rest:
-        raise NotFound(f"There is nothing at {request.path[:200]!r}.")
     job = _job(song)
     if name == "original":
         return _original(request, job)
@@ -34,7 +32,7 @@ def track(request: Request, song: str, name: str, *rest: str) -> Response:
     return sent or _render(request, job, output, title)
 
 
-def part(request: Request, song: str, stem: str, number: str = "") -> Response:
+def part(request: Request, song: str, stem: str, number: str) -> Response:
     """One part, which never changes. Raises NotFound, NotReady."""
     job = _job(song)
     stem = ALIASES.get(stem, stem)

@@ -9,38 +9,58 @@ from medley import events, http, logs, names, stores
 from medley.errors import Unprocessable
 from medley.settings import require
 
-TYPES = (names.LOG_WRITTEN, names.SONG_SEPARATED, names.SONG_FAILED, names.SONG_REMOVED)
 SAID = {
     names.SONG_SEPARATED: ("info", "song separated"),
     names.SONG_FAILED: ("error", "song failed"),
     names.SONG_REMOVED: ("info", "song removed"),
 }
 
+ANY = ()  # dead letters are of any type
+DEAD_LETTER = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")  # what Knative adds to one
+LONGEST = 4000  # characters of a message
+
+Line = tuple[str, str, str, str]  # host, function, level, message
+
 require("redis_url")
 
 
 def act(event: Any) -> None:
-    """A life event is told here; a log line stands on its function's own stderr already."""
-    if event["type"] == names.LOG_WRITTEN:
-        host, function, level, message = _line(events.data_of(event))
+    """Writes an event down, whatever it tells of."""
+    if "knativeerrordest" in event:
+        line = _dead_letter(event)
+    elif event["type"] == names.LOG_WRITTEN:
+        line = _line(events.data_of(event))
+    elif event["type"] in SAID:
+        line = _life(event)
     else:
-        level, said = SAID[event["type"]]
-        song = events.song_of(event)
-        host, function = socket.gethostname(), event["source"].rpartition("/")[2]
-        message = f"{said} {song}"
-        logs.line(level, "logsink", said, **events.data_of(event))
-    stores.logbook().write(host, function, level, message)
+        raise Unprocessable(f"An event of type {event['type']!r} is not logged.")
+    stores.logbook().write(*line)
 
 
-def _line(data: dict[str, Any]) -> tuple[str, str, str, str]:
-    """Host, function, level and message of a log event, on one line. Raises Unprocessable."""
+def _dead_letter(event: Any) -> Line:
+    """An event that its function did not take: it is told, and fails no song."""
+    about = {name: str(event[name])[:500] for name in event if name in ("type", "subject", *DEAD_LETTER)}
+    logs.line("error", "logsink", "dead letter", **about)
+    return socket.gethostname(), "logsink", "error", " ".join(["dead letter", *about.values()])
+
+
+def _life(event: Any) -> Line:
+    level, said = SAID[event["type"]]
+    song = events.song_of(event)
+    logs.line(level, "logsink", said, about=events.data_of(event))
+    return socket.gethostname(), event["source"].rpartition("/")[2], level, f"{said} {song}"
+
+
+def _line(data: dict[str, Any]) -> Line:
+    """A log line of another function, which stands on that one's own stderr too. Raises Unprocessable."""
     values = [data.get(name) for name in ("host", "function", "level", "message")]
     if not all(isinstance(value, str) for value in values) or data["level"] not in logs.LEVELS:
         raise Unprocessable('A log event has the texts "host", "function", "level" and "message".')
     fields = data.get("fields")
     about = "".join(f" {name}={value}" for name, value in fields.items()) if isinstance(fields, dict) else ""
     host, function, level, message = (" ".join(str(value).split()) for value in values)
-    return host, function, level, (message + about)[:4000]
+    logs.line(level, function, message, host=host, relayed=True, about=fields)
+    return host, function, level, (message + about)[:LONGEST]
 
 
-logsink = functions_framework.http(http.function("logsink", http.event_handler(TYPES, act), ready=http.redis_ready))
+logsink = functions_framework.http(http.function("logsink", http.event_handler(ANY, act), ready=http.redis_ready))

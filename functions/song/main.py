@@ -13,7 +13,7 @@ require("redis_url")
 
 
 def handle(request: Request) -> Response:
-    _, rest = http.path_of(request, 1, 3)
+    _, rest = http.path_of(request, songs=(1, 3))
     hash_ = http.song_hash(rest[0])
     if len(rest) == 3:
         return _again(request, hash_, rest)

@@ -15,7 +15,7 @@ limits = require(*STORES)
 
 
 def handle(request: Request) -> Response:
-    http.path_of(request, 0)
+    http.path_of(request, separate=(0,))
     if request.method != "POST":
         raise MethodNotAllowed("Songs are uploaded with POST.")
     with reading(request) as asked:

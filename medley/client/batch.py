@@ -51,17 +51,18 @@ class Batch:
         self._client = client
         self._screen = screen
         self._wanted = wanted
+        self.results: list[Result] = []
 
     def run(self, files: Sequence[Path]) -> int:
         """Returns the exit code: that of the first file that failed. Raises Unreachable."""
-        results = [Result(str(file)) for file in files]
-        for result in results:
+        self.results = [Result(str(file)) for file in files]
+        for result in self.results:
             self._try(self._send, result)
-        for result in results:
+        for result in self.results:
             if result.hash:
                 self._try(self._fetch, result)
             self._screen.result(result.document(), *result.stems.values())
-        return next((result.code for result in results if result.code), OK)
+        return next((result.code for result in self.results if result.code), OK)
 
     def _try(self, step: Callable[[Result], None], result: Result) -> None:
         try:

@@ -1,0 +1,134 @@
+"""What every function does alike, by its own door and without any store: health, paths, methods, events."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+import pytest
+from flask.testing import FlaskClient
+
+from medley import events, names, settings
+from tests.backends import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+HTTP = sorted(set(names.ROUTES.values()))
+WOKEN = [name for name in names.FUNCTIONS if name not in HTTP]
+SONG = "0" * 64
+Door = Callable[[str], FlaskClient]
+
+
+@pytest.fixture
+def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    """Opens a function whose stores and Broker do not answer."""
+    nowhere = f"127.0.0.1:{free_port()}"
+    for name, value in {"REDIS_URL": f"redis://{nowhere}", "S3_ENDPOINT": f"http://{nowhere}"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY"):
+        monkeypatch.setenv(name, "key")
+    settings.settings.cache_clear()
+    yield lambda name: functions_framework.create_app(
+        name, str(ROOT / "functions" / name / "main.py"), "http"
+    ).test_client()
+    settings.settings.cache_clear()
+
+
+def event(event_type: str, data: Any) -> dict[str, Any]:
+    headers = {"Content-Type": "application/cloudevents+json"}
+    return {"data": events.build(event_type, "test", SONG, data), "headers": headers}
+
+
+@pytest.mark.parametrize("name", names.FUNCTIONS)
+def test_the_root_answers(door: Door, name: str) -> None:
+    answer = door(name).get("/")
+    assert (answer.status_code, answer.json) == (200, {"function": name})
+
+
+@pytest.mark.parametrize("name", names.FUNCTIONS)
+def test_it_is_not_ready_before_its_stores_have_answered(door: Door, name: str) -> None:
+    answer = door(name).get("/ready")
+    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
+
+
+@pytest.mark.parametrize("name", HTTP)
+@pytest.mark.parametrize("path", ["/nothing", "/apiv1", "/apiv1/x/y/z/1/2", "/favicon.ico", "/apiv1/../etc/passwd"])
+def test_an_unknown_path_is_not_found(door: Door, name: str, path: str) -> None:
+    assert door(name).get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        ("upload", "GET", "/apiv1/separate"),
+        ("queue", "POST", "/apiv1/queue"),
+        ("song", "DELETE", f"/apiv1/songs/{SONG}"),
+        ("song", "GET", f"/apiv1/songs/{SONG}/callbacks/x"),
+        ("fetch", "POST", f"/apiv1/track/{SONG}/vocals"),
+        ("delete", "GET", f"/apiv1/remove/{SONG}"),
+    ],
+)
+def test_another_method_is_not_allowed(door: Door, name: str, method: str, path: str) -> None:
+    answer = door(name).open(path, method=method)
+    assert (answer.status_code, answer.content_type) == (405, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        ("queue", "GET", "/apiv1/queue/"),
+        ("song", "GET", f"/apiv1/songs/{SONG}"),
+        ("fetch", "GET", f"/apiv1/track/{SONG}/vocals/"),
+        ("fetch", "GET", f"/apiv1/parts/{SONG}/vocals/0"),
+        ("delete", "DELETE", f"/apiv1/remove/{SONG}"),
+    ],
+)
+def test_a_store_that_is_away_is_said_so(door: Door, name: str, method: str, path: str) -> None:
+    answer = door(name).open(path, method=method)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert answer.get_json(force=True)["type"] == "urn:medley:problem:unavailable"
+
+
+@pytest.mark.parametrize("name", WOKEN)
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"", "application/json"), (b"{}", "application/cloudevents+json"), (b"\xff", "text/plain"), (b"[1]", "x/y")],
+)
+def test_what_is_no_event_is_not_to_be_sent_again(door: Door, name: str, body: bytes, kind: str) -> None:
+    assert door(name).post("/", data=body, headers={"Content-Type": kind}).status_code == 400
+
+
+@pytest.mark.parametrize("name", WOKEN)
+@pytest.mark.parametrize("event_type", ["dev.medley.nothing.v1", "dev.medley.song.uploaded.v9"])
+def test_an_event_of_another_type_is_not_to_be_sent_again(door: Door, name: str, event_type: str) -> None:
+    assert door(name).post("/", **event(event_type, {"hash": SONG})).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("name", "event_type"),
+    [
+        ("separate", names.SONG_UPLOADED),
+        ("callback", names.CALLBACK_DUE),
+        ("logsink", names.LOG_WRITTEN),
+        ("logsink", names.SONG_FAILED),
+    ],
+)
+@pytest.mark.parametrize("data", [{}, {"hash": 5}, {"hash": "../x"}, [1], "text", None])
+def test_an_event_about_nothing_is_not_to_be_sent_again(door: Door, name: str, event_type: str, data: Any) -> None:
+    assert door(name).post("/", **event(event_type, data)).status_code == 422
+
+
+@pytest.mark.parametrize(("name", "event_type"), [("separate", names.SONG_UPLOADED), ("sweep", names.PING)])
+def test_an_event_that_cannot_be_served_now_is_to_be_sent_again(door: Door, name: str, event_type: str) -> None:
+    answer = door(name).post("/", **event(event_type, {"hash": SONG}))
+    assert answer.status_code == 503
+
+
+@pytest.mark.parametrize("name", names.FUNCTIONS)
+def test_missing_settings_are_named_at_start(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for setting in settings.STORES:
+        monkeypatch.delenv(setting.upper(), raising=False)
+    settings.settings.cache_clear()
+    with pytest.raises(settings.BadSettings, match="REDIS_URL"):
+        functions_framework.create_app(name, str(ROOT / "functions" / name / "main.py"), "http")
+    settings.settings.cache_clear()
