@@ -1,0 +1,1 @@
+"""One machine: what a cluster gives, wired by the same manifests."""

@@ -1,0 +1,158 @@
+"""A Broker of Knative's rules in memory: takes events, hands them to the Triggers that match, tries again, gives up."""
+
+import asyncio
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from aiohttp import web
+
+from medley.local.cloudevent import Answer, Event, NoEvent, is_event, read
+from medley.local.log import Log
+from medley.local.manifests import Delivery, Sink, Trigger
+from medley.local.revision import Revision
+
+HOPS = 255  # replies that may follow from one event
+HOPS_LEFT = "knativebrokerttl"
+RETRIED = (404, 408, 409, 429)  # of the 4xx
+ERROR_DATA = 1024  # bytes of an answer that a dead letter tells
+LARGEST = 1 << 20  # bytes of an event: ids and keys, never audio
+
+
+class Broker:
+    """The Broker. What is under way when it closes is lost, as with the in-memory channel."""
+
+    def __init__(self, path: str, triggers: Sequence[Trigger], revisions: Mapping[str, Revision], log: Log) -> None:
+        self._path = path
+        self._triggers = triggers
+        self._revisions = revisions
+        self._log = log
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The ingress: 202 for an event before anybody got it, 400 for what is none."""
+        if request.path.rstrip("/") != self._path:
+            return web.Response(status=404)
+        if request.method != "POST":
+            return web.Response(status=405, headers={"Allow": "POST"})
+        body = await request.content.read(LARGEST + 1) if request.can_read_body else b""
+        while len(body) <= LARGEST and (piece := await request.content.read(LARGEST + 1)):
+            body += piece
+        if len(body) > LARGEST:
+            return web.Response(status=413)
+        try:
+            self.enter(read(request.headers, body))
+        except NoEvent as error:
+            return web.Response(status=400, text=f"no CloudEvent: {error}")
+        return web.Response(status=202)
+
+    def enter(self, event: Event) -> None:
+        """Takes an event and starts what follows from it. Raises NoEvent when it went in circles."""
+        left = _hops_left(event)
+        if left <= 0:
+            self._log.line("error", "broker", "an event went in circles and was dropped", **_about(event))
+            raise NoEvent(f"{HOPS_LEFT} is used up")
+        counted = event.having(**{HOPS_LEFT: str(left)})
+        for trigger in self._triggers:
+            if trigger.matches(event.attributes):
+                self._start(counted, trigger)
+
+    async def settle(self) -> None:
+        """Waits until nothing is under way any more."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Drops what is under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, event: Event, trigger: Trigger) -> None:
+        task = asyncio.create_task(self._deliver(event, trigger))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, event: Event, trigger: Trigger) -> None:
+        answer = await self._send(event, trigger.subscriber, trigger.delivery)
+        if not 200 <= answer.status < 300:
+            await self._bury(event, trigger, answer)
+        elif answer.body or is_event(answer.headers):
+            self._reply(event, read(answer.headers, answer.body))
+
+    def _reply(self, event: Event, reply: Event) -> None:
+        try:
+            self.enter(reply.having(**{HOPS_LEFT: event.attributes[HOPS_LEFT]}))
+        except NoEvent:
+            return  # enter() said so
+
+    async def _bury(self, event: Event, trigger: Trigger, answer: Answer) -> None:
+        sink = trigger.delivery.dead_letter
+        about = {**_about(event), "trigger": trigger.name, "status": answer.status}
+        if sink is None:
+            self._log.line("error", "broker", "an event was given up", **about)
+            return
+        self._log.line("error", "broker", "an event was given up and goes to the dead letter sink", **about)
+        destination = f"http://{trigger.subscriber.service}{trigger.subscriber.path}"
+        letter = event.having(knativeerrordest=destination, knativeerrorcode=str(answer.status))
+        if answer.body:
+            letter = letter.having(knativeerrordata=_printable(answer.body[:ERROR_DATA]))
+        last = await self._send(letter, sink, replace(trigger.delivery, dead_letter=None))
+        if not 200 <= last.status < 300:
+            self._log.line("error", "broker", "a dead letter was lost", **{**about, "status": last.status})
+
+    async def _send(self, event: Event, sink: Sink, delivery: Delivery) -> Answer:
+        """The last answer of as many attempts as it takes, or as there may be."""
+        attempt = 0
+        while True:
+            answer = judged(await self._attempt(event, sink, delivery.timeout))
+            if attempt >= delivery.retry or not is_retried(answer.status):
+                return answer
+            about = {**_about(event), "to": sink.service, "status": answer.status}
+            self._log.line("debug", "broker", "an event will be sent again", **about)
+            await asyncio.sleep(delivery.wait(attempt))
+            attempt += 1
+
+    async def _attempt(self, event: Event, sink: Sink, timeout: float) -> Answer:
+        attributes = {name: value for name, value in event.attributes.items() if name != HOPS_LEFT}
+        headers = Event(attributes).headers()
+        try:
+            async with asyncio.timeout(timeout or None):
+                return await self._revisions[sink.service].post(sink.path, headers, event.data)
+        except TimeoutError:
+            return Answer(504)
+
+
+def judged(answer: Answer) -> Answer:
+    """The answer as the Broker's filter sees it: a 2xx with a body that is no event is a 502."""
+    if not 200 <= answer.status < 300 or not (answer.body or is_event(answer.headers)):
+        return answer
+    try:
+        read(answer.headers, answer.body)
+    except NoEvent as error:
+        return Answer(502, {}, f"the answer's body is no CloudEvent: {error}".encode())
+    return answer
+
+
+def is_retried(status: int) -> bool:
+    """Whether an event is sent again after this status."""
+    return status in RETRIED or not 200 <= status < 500
+
+
+def _hops_left(event: Event) -> int:
+    try:
+        return int(event.attributes[HOPS_LEFT]) - 1
+    except (KeyError, ValueError):
+        return HOPS
+
+
+def _about(event: Event) -> dict[str, str]:
+    names = ("type", "source", "id", "subject")
+    return {name: event.attributes[name] for name in names if name in event.attributes}
+
+
+def _printable(body: bytes) -> str:
+    """Text that can stand in a header, or base64 of what cannot."""
+    text = body.decode("ascii", "replace").replace("\r", " ").replace("\n", " ")
+    return text if text.isascii() and text.isprintable() else base64.b64encode(body).decode()

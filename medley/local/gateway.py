@@ -1,0 +1,89 @@
+"""The one port that clients know: routes below /apiv1/ to their functions, and answers `/` itself."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from medley import names
+from medley.errors import MedleyError, MethodNotAllowed, NotFound
+from medley.local.log import Log
+from medley.local.revision import Revision
+
+# Headers of one connection, not of the message that passes through (RFC 9110, 7.6.1). Expect is answered here.
+HOP = frozenset(
+    ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect")
+)
+ANSWERED = web.RequestKey("answered", web.StreamResponse)  # the answer whose head is out
+
+
+class Gateway:
+    """The gateway. Functions that only events reach have no route."""
+
+    def __init__(self, revisions: Mapping[str, Revision], log: Log) -> None:
+        self._revisions = revisions
+        self._log = log
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Any request. Errors are problem+json, as the functions' own."""
+        try:
+            if request.path == "/":
+                return await self._root(request)
+            return await self._forward(request, self._route(request))
+        except (MedleyError, ConnectionError) as error:
+            if isinstance(error, MedleyError) and ANSWERED not in request:
+                return _problem(error)
+            if request.transport is not None:
+                request.transport.abort()  # part of an answer is out: only breaking off tells the client
+            return request.get(ANSWERED) or web.Response()
+
+    async def _root(self, request: web.BaseRequest) -> web.StreamResponse:
+        """A health check, and the place existing clients give for their callback."""
+        if request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
+            routes = sorted(f"{names.API}/{route}" for route in names.ROUTES)
+            return web.json_response({"service": "medley", "routes": routes})
+        if request.method != hdrs.METH_POST:
+            raise MethodNotAllowed("/ takes GET, and POST as a place for callbacks.")
+        size = 0
+        async for piece in request.content.iter_any():
+            size += len(piece)
+        sent = {name: value for name, value in request.headers.items() if name.lower().startswith(("webhook-", "x-"))}
+        self._log.line("info", "gateway", "a callback came to /", bytes=size, headers=sent)
+        return web.Response(status=204)
+
+    def _route(self, request: web.BaseRequest) -> Revision:
+        parts = request.path.split("/")
+        function = names.ROUTES.get(parts[2]) if len(parts) > 2 and f"/{parts[1]}" == names.API else None
+        if function is None or self._revisions[function].service.local:
+            raise NotFound(f"There is nothing at {request.path[:200]!r}.")
+        return self._revisions[function]
+
+    async def _forward(self, request: web.BaseRequest, revision: Revision) -> web.StreamResponse:
+        """Passes request and answer through in pieces; a client that goes cancels this, which closes the upstream."""
+        body = request.content.iter_any() if request.body_exists else None
+        async with revision.request(request.method, request.raw_path, _passed(request.headers), body) as upstream:
+            response = web.StreamResponse(
+                status=upstream.status, reason=upstream.reason, headers=_passed(upstream.headers)
+            )
+            request[ANSWERED] = response
+            await response.prepare(request)
+            async for piece in upstream.content.iter_any():
+                await response.write(piece)
+            await response.write_eof()
+            return response
+
+
+def _passed(headers: Any) -> Any:
+    """A copy of a message's headers without those of its connection."""
+    kept = headers.copy()
+    named = {name.strip().lower() for name in headers.get(hdrs.CONNECTION, "").split(",")}
+    for name in HOP | named:
+        kept.popall(name, None)
+    return kept
+
+
+def _problem(error: MedleyError) -> web.Response:
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    body = json.dumps(error.problem())
+    return web.Response(status=error.status, text=body, content_type="application/problem+json", headers=headers)
