@@ -1,4 +1,4 @@
-"""A part: one step of one stem as FLAC, 24 bit at half amplitude, so that peaks up to twice full scale survive."""
+"""Parts: steps of a finished stem as FLAC files, 24 bit at half amplitude, so that peaks above full scale survive."""
 
 import io
 
@@ -6,49 +6,58 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLERATE = 44100  # Hz, of every model of demucs
-SCALE = 1 << 22  # of a sample at full scale: half of what 24 bits hold
-LOWEST, HIGHEST = -(1 << 23), (1 << 23) - 1
-TO_16_BIT = 128  # part values to a step of a 16-bit sample: times two, and eight bits less
+from medley.errors import Crash
 
-Values = NDArray[np.int32]
+Values = NDArray[np.int32]  # (2, n): 24-bit values at half amplitude
+
+SAMPLERATE = 44100  # Hz
+SCALE = 1 << 22  # of a sample at full scale: half of 24 bits
+HIGHEST = (1 << 23) - 1
+LEVEL = "5"  # of FLAC's 0 to 12: as fast as 0, and 7 % smaller
+STEP = 128  # values to one step of 16 bits: 8 bits less, times two
 
 
 def quantise(samples: NDArray[np.float32]) -> Values:
-    """Samples (2, n), full scale 1.0, as 24-bit values at half amplitude."""
-    return np.clip(np.rint(samples.astype(np.float64) * SCALE), LOWEST, HIGHEST).astype(np.int32)
+    """Samples (2, n), full scale at 1.0, as 24-bit values at half amplitude; what is above +-2.0 is clamped."""
+    values: Values = np.clip(np.rint(samples * np.float32(SCALE)), -HIGHEST - 1, HIGHEST).astype(np.int32)
+    return values
 
 
 def encode(values: Values) -> bytes:
-    """A FLAC file of values (2, n)."""
+    """Values (2, n) as a whole FLAC file."""
     file = io.BytesIO()
-    with av.open(file, "w", format="flac") as container:
-        stream = container.add_stream("flac", rate=SAMPLERATE)
+    with av.open(file, "w", format="flac", options={"metadata_header_padding": "0"}) as container:
+        stream = container.add_stream("flac", rate=SAMPLERATE, options={"compression_level": LEVEL})
         stream.layout, stream.format = "stereo", "s32"
-        # FFmpeg takes 24 bits in the upper part of 32.
-        packed = np.ascontiguousarray((values << 8).T).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(packed, format="s32", layout="stereo")
-        frame.sample_rate = SAMPLERATE
+        interleaved = np.ascontiguousarray(values.T << 8).reshape(1, -1)  # FFmpeg wants the bits at the top
+        frame = av.AudioFrame.from_ndarray(interleaved, "s32", "stereo")
+        frame.rate, frame.pts = SAMPLERATE, 0
         for packet in (*stream.encode(frame), *stream.encode(None)):
             container.mux(packet)
     return file.getvalue()
 
 
 def decode(data: bytes) -> Values:
-    """The values (2, n) of a part's file."""
-    with av.open(io.BytesIO(data), format="flac") as container:
-        frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
-    values: Values = np.concatenate(frames, axis=1).reshape(-1, 2).T >> 8
-    return np.ascontiguousarray(values)
+    """The values (2, n) of a part. Raises Crash when it is damaged."""
+    try:
+        with av.open(io.BytesIO(data), format="flac") as container:
+            frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
+        return np.ascontiguousarray(np.concatenate(frames, axis=1).reshape(-1, 2).T >> 8)
+    except (av.FFmpegError, ValueError, IndexError) as error:
+        raise Crash("A stored part of this song is damaged; remove the song and upload it again.") from error
 
 
 def to_int16(values: Values) -> NDArray[np.int16]:
-    """16-bit samples: times two, rounded, and clamped where they are beyond full scale."""
-    rounded = np.rint(values / TO_16_BIT)
-    return np.clip(rounded, -(1 << 15), (1 << 15) - 1).astype(np.int16)
+    """The samples of 16-bit files: times two, rounded, clamped."""
+    return np.clip(_steps(values), -(1 << 15), (1 << 15) - 1).astype(np.int16)
 
 
 def clipped(values: Values) -> int:
-    """How many samples `to_int16` clamps."""
-    rounded = np.rint(values / TO_16_BIT)
-    return int(np.count_nonzero((rounded < -(1 << 15)) | (rounded > (1 << 15) - 1)))
+    """How many samples are clamped in 16-bit files."""
+    steps = _steps(values)
+    return int(np.count_nonzero((steps < -(1 << 15)) | (steps >= 1 << 15)))
+
+
+def _steps(values: Values) -> NDArray[np.float32]:
+    """Halves go to the even neighbour. Single precision holds 24 bits exactly."""
+    return np.rint(values.astype(np.float32) / STEP)
