@@ -11,7 +11,8 @@ except ModuleNotFoundError:
 
 from medley.client.commands import COMMANDS
 
-LOCAL = ("up", "once", "env", "logs", "weights")  # of medley.local, whose packages are not needed to use a service elsewhere
+# Of medley.local, whose packages are not needed to use a service elsewhere.
+LOCAL = ("up", "once", "env", "logs", "weights")
 HINT = "pip install 'medley[local]'"
 
 

@@ -15,8 +15,7 @@ from medley.errors import BadOption
 
 MAX_URL = 2048  # characters
 MAX_DATA = 64 * 1024  # bytes as JSON: a callback carries links, not files
-
-SETTLED = ("delivered", "failed", "refused", "gone")
+MAX_CALLBACKS = 100  # of one song: equal uploads share it
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Callback:
     state: str = "waiting"
     status: str = ""  # how the job ended
     since: float = 0.0  # when it became due
+    tries: int = 0  # attempts begun; that of a claim is its fence
     attempts: tuple[Attempt, ...] = field(default=())
 
     @classmethod
@@ -71,6 +71,7 @@ def read_callback(callback: str, record: Mapping[str, str]) -> Callback:
         state=record.get("state", "waiting"),
         status=record.get("status", ""),
         since=float(record.get("since", 0)),
+        tries=int(record.get("tries", 0)),
         attempts=tuple(Attempt(**json.loads(record[f"attempt:{number}"])) for number in numbers),
     )
 
@@ -87,11 +88,19 @@ def check_callback(asked: object) -> tuple[str, Any, bool]:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or any(ord(character) <= 32 for character in url):
+    if not usable or any(ord(character) <= 32 or "\ud800" <= character <= "\udfff" for character in url):
         raise BadOption("The callback's URL must be http:// or https:// with a host.")
-    if len(json.dumps(asked.get("data"))) > MAX_DATA:
+    if len(_as_json(asked.get("data"))) > MAX_DATA:
         raise BadOption(f"The callback's data is larger than {MAX_DATA} bytes as JSON; send a link instead.")
     return url, asked.get("data"), "data" in asked
+
+
+def _as_json(data: Any) -> str:
+    """What will be sent. Raises BadOption for numbers that JSON does not know."""
+    try:
+        return json.dumps(data, allow_nan=False)
+    except ValueError as error:
+        raise BadOption(f"The callback's data is not JSON: {error}") from None
 
 
 def sign(secret: str, callback: str, timestamp: int, body: bytes) -> str:

@@ -26,10 +26,9 @@ def attempt(callback_id: str) -> None:
     if claimed is None:
         return
     tried, state, retry_after = _try(claimed)
-    again = None
-    if state == "due":
-        again = next_attempt(claimed, settings().callback_schedule, retry_after)
-        state = "due" if again else "failed"
+    again = next_attempt(claimed, settings().callback_schedule, retry_after) if state == "due" else None
+    if state == "due" and again is None:
+        state = "failed"
     stores.callbacks().record(claimed, tried, state, again)
     logs.info("callback", hash=claimed.song, callback=claimed.id, host=claimed.host, state=state, answer=tried.status)
     if state != "due":
@@ -49,7 +48,9 @@ def _try(callback: Callback) -> tuple[Attempt, str, float | None]:
         status, retry_after = answer.status, _retry_after(answer.headers.get("Retry-After"))
     except Refused as refused:
         return Attempt(began, 0.0, error=str(refused)), "refused", None
-    except (Unresolved, urllib3.exceptions.HTTPError, ValueError) as failure:
+    except MedleyError:
+        raise  # a store is away, which says nothing about the client
+    except Exception as failure:  # whatever a client's server can make a library raise
         error = _told(failure)
     return Attempt(began, round(time.time() - began, 3), status, error), _state(status), retry_after
 
@@ -74,7 +75,7 @@ def _body(callback: Callback) -> bytes:
 
 def _stems(job: Job | None, callback: Callback) -> dict[str, str]:
     """Where the stems are, by name; none unless the song succeeded."""
-    if job is None or callback.status != "succeeded":
+    if job is None or job.model not in MODELS or callback.status != "succeeded":
         return {}
     left = [stem for stem in MODELS[job.model].stems if stem not in job.removed]
     return {stem: f"{API}/track/{job.song}/{stem}" for stem in left}
@@ -102,14 +103,14 @@ def _retry_after(text: str | None) -> float | None:
         return None
     try:
         seconds = float(text) if text.strip().isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def _told(failure: Exception) -> str:
     """A failure in words that name no address behind the client's host name."""
-    if isinstance(failure, urllib3.exceptions.TimeoutError):
+    if isinstance(failure, urllib3.exceptions.TimeoutError | TimeoutError):
         return f"no answer within {settings().callback_timeout:g} s"
     if isinstance(failure, Unresolved):
         return str(failure)

@@ -8,7 +8,7 @@
     ├── TooLarge 413
     ├── UnsupportedMedia 415
     ├── BadRange 416
-    ├── Unprocessable 422 ── BadAudio, BadOption
+    ├── Unprocessable 422 ── BadAudio, BadOption, KilledItsWorkers
     ├── Crash 500
     └── Unavailable 503 ── QueueFull, TooManyUploads
 
@@ -88,6 +88,10 @@ class BadAudio(Unprocessable):
 
 class BadOption(Unprocessable):
     slug, title = "bad-option", "An option is not offered"
+
+
+class KilledItsWorkers(Unprocessable):
+    slug, title = "killed-its-workers", "Separating the song ends its workers"
 
 
 class Crash(MedleyError):

@@ -1,6 +1,7 @@
 """CloudEvents as medley builds and reads them."""
 
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -16,6 +17,14 @@ from medley.errors import BadRequest, Unprocessable
 
 # The W3C trace context of what is being done; it travels along in the events that come of it.
 traceparent: ContextVar[str] = ContextVar("traceparent", default="")
+
+
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def follow(told: str) -> None:
+    """Goes on with the trace that was told, or begins one where that is none."""
+    traceparent.set(told if _TRACEPARENT.fullmatch(told) else new_traceparent())
 
 
 def new_traceparent() -> str:

@@ -11,7 +11,7 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from medley import events, logs, names, stores
-from medley.errors import BadRequest, Crash, MedleyError, NotFound, TooLarge
+from medley.errors import BadRange, BadRequest, Crash, MedleyError, NotFound, TooLarge
 from medley.settings import settings
 
 Handler = Callable[[Request], Response]
@@ -30,7 +30,7 @@ def function(name: str, handler: Handler, *, ready: Callable[[], None]) -> Handl
 
     @functools.wraps(handler)
     def answer(request: Request) -> Response:
-        token = events.traceparent.set(request.headers.get("traceparent") or events.new_traceparent())
+        events.follow(request.headers.get("traceparent", ""))
         try:
             if request.path == "/" and request.method in ("GET", "HEAD"):
                 return reply({"function": name})
@@ -40,8 +40,6 @@ def function(name: str, handler: Handler, *, ready: Callable[[], None]) -> Handl
             return handler(request)
         except Exception as error:
             return problem(translate(error), request)
-        finally:
-            events.traceparent.reset(token)
 
     return answer
 
@@ -59,7 +57,7 @@ class ReadyOnce:
         try:
             self._ready()
         except MedleyError as error:
-            logs.line("error", "ready", f"not ready: {error.detail}", cause=repr(error.__cause__))
+            logs.note(f"not ready: {error.detail}", cause=repr(error.__cause__))
             raise
         self._was = True
 
@@ -86,13 +84,16 @@ def translate(error: Exception) -> MedleyError:
 
 
 def reply(value: object, status: int = 200) -> Response:
-    """A JSON answer."""
-    return Response(json.dumps(value), status, content_type="application/json")
+    """A JSON answer. It is a stream because functions-framework reads what is left of a body before any other."""
+    body = json.dumps(value).encode()
+    response = Response(iter((body,)), status, content_type="application/json")
+    response.headers["Content-Length"] = str(len(body))
+    return response
 
 
 def done() -> Response:
     """An empty 2xx: to a Broker, everything else but an event would be an error."""
-    return Response(status=204)
+    return Response(iter(()), 204)
 
 
 def problem(error: MedleyError, request: Request) -> Response:
@@ -110,6 +111,8 @@ def problem(error: MedleyError, request: Request) -> Response:
 
     response = Response(stream(), error.status, content_type="application/problem+json")
     response.headers["Content-Length"] = str(len(body))
+    if isinstance(error, BadRange):
+        response.headers["Content-Range"] = f"bytes */{error.members['size']}"
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
@@ -119,9 +122,10 @@ def drain(request: Request) -> None:
     """Reads what is left of a body and forgets it, up to twice the largest song; what is more is cut off."""
     left = 2 * settings().max_bytes
     try:
-        while left > 0 and (piece := request.stream.read(min(DRAIN, left))):
+        body = request.environ["wsgi.input"]  # `request.stream` may be at its limit
+        while left > 0 and (piece := body.read(min(DRAIN, left))):
             left -= len(piece)
-    except (OSError, HTTPException):
+    except (OSError, MedleyError):
         return  # the client has gone, which is what we waited for
 
 
@@ -149,8 +153,7 @@ def event_handler(types: tuple[str, ...], act: Callable[[Any], None]) -> Handler
 
     def handle(request: Request) -> Response:
         event = events.read(request, types)
-        if "traceparent" in event:
-            events.traceparent.set(event["traceparent"])
+        events.follow(str(event["traceparent"]) if "traceparent" in event else "")
         act(event)
         return done()
 

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from medley import names
 from medley.names import Upload
 
-Status = Literal["queued", "processing", "succeeded", "failed", "canceled"]
 TERMINAL = ("succeeded", "failed", "canceled")
 
 
@@ -36,6 +36,7 @@ class Job:
     segments: int = 0  # computed in all, over all attempts
     speed: float = 0.0  # seconds of work for one part, measured
     recipe: str = ""
+    traceparent: str = ""
     error: dict[str, str] | None = None
     clipped: dict[str, int] = field(default_factory=dict)  # samples clamped in 16-bit files, by stem
     files: dict[str, int] = field(default_factory=dict)  # rendered: bytes by file
@@ -72,7 +73,7 @@ class Job:
         return (self.total - self.parts) * self.speed
 
 
-_TEXTS = {"status", "name", "model", "extension", "recipe"}
+_TEXTS = {"status", "name", "model", "extension", "recipe", "traceparent"}
 _INTS = {"bitrate", "bytes", "attempts", "parts", "counted", "total", "segments"}
 _FLOATS = {"seconds", "created", "started", "finished", "step", "speed"}
 
@@ -87,11 +88,11 @@ def read_job(song: str, record: Mapping[str, str]) -> Job:
         upload_id=record.get("upload", ""),
         outputs=tuple(json.loads(record.get("outputs", "[]"))),
         error=json.loads(record["error"]) if record.get("error") else None,
-        clipped={name: int(text) for name, text in _prefixed(record, "clip:")},
-        files={name: int(text) for name, text in _prefixed(record, "file:")},
-        unrendered=dict(_prefixed(record, "unrendered:")),
-        removed=tuple(sorted(name for name, _ in _prefixed(record, "removed:"))),
-        callbacks=tuple(sorted(name for name, _ in _prefixed(record, "callback:"))),
+        clipped={name: int(text) for name, text in _prefixed(record, names.CLIPPED)},
+        files={name: int(text) for name, text in _prefixed(record, names.FILE)},
+        unrendered=dict(_prefixed(record, names.UNRENDERED)),
+        removed=tuple(sorted(name for name, _ in _prefixed(record, names.REMOVED))),
+        callbacks=tuple(sorted(name for name, _ in _prefixed(record, names.CALLBACK))),
         **values,
     )
 

@@ -11,9 +11,8 @@ from typing import Any
 from medley import events, names
 from medley.errors import MedleyError
 from medley.publish import publish
-from medley.settings import settings
+from medley.settings import LOG_LEVELS, settings
 
-LEVELS = ("debug", "info", "error")
 WAITING = 1000  # events at most: logging never holds up a request, so the rest is dropped
 
 _function = ""
@@ -28,16 +27,17 @@ def begin(function: str) -> None:
     _function = function
 
 
-def debug(message: str, **fields: Any) -> None:
-    _write("debug", message, fields)
-
-
 def info(message: str, **fields: Any) -> None:
     _write("info", message, fields)
 
 
 def error(message: str, **fields: Any) -> None:
     _write("error", message, fields)
+
+
+def note(message: str, **fields: Any) -> None:
+    """An error that only stderr is told."""
+    line("error", _function, message, **fields)
 
 
 def line(level: str, function: str, message: str, **fields: Any) -> None:
@@ -47,7 +47,7 @@ def line(level: str, function: str, message: str, **fields: Any) -> None:
 
 
 def _write(level: str, message: str, fields: dict[str, Any]) -> None:
-    if LEVELS.index(level) < LEVELS.index(settings().log_level):
+    if LOG_LEVELS.index(level) < LOG_LEVELS.index(settings().log_level):
         return
     line(level, _function, message, **fields)
     if settings().broker_url and _function not in ("", "logsink"):

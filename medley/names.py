@@ -29,6 +29,14 @@ MARKER = "medley:marker"  # string: set once the records were rebuilt from S3; m
 SWEEP_CURSOR = "medley:sweep"  # string: the object name after which the next sweep goes on listing
 
 
+# Fields of a job record of which there may be many: prefix, and what follows it
+CLIPPED = "clip:"  # + stem: samples clamped in 16-bit files
+FILE = "file:"  # + rendered file: bytes
+UNRENDERED = "unrendered:"  # + file that was asked for in vain: reason
+REMOVED = "removed:"  # + stem or "original": when
+CALLBACK = "callback:"  # + id of a callback: empty
+
+
 def song_key(song: str) -> str:
     """hash: the job record (see medley/job.py for its fields). Ends a day after a removal, else never."""
     return f"song:{song}"
@@ -104,7 +112,7 @@ class Upload:
         return f"{self.recipe_parts(recipe)}{stem}/{number:06d}.flac"
 
     def rendered(self, file: str) -> str:
-        """A rendered file, `file` as named by `medley.render.Output.file`."""
+        """A rendered file, `file` as named by `medley.output.Output.file`."""
         return f"{self.prefix}{file}"
 
 

@@ -1,5 +1,6 @@
 """Every setting, typed, read once from the environment; all that are missing or wrong are named at once."""
 
+import base64
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -67,6 +68,7 @@ class Settings:
     log_length: int = 10_000  # lines kept in Redis
 
 
+LOG_LEVELS = ("debug", "info", "error")
 STORES = ("redis_url", "s3_endpoint", "s3_access_key", "s3_secret_key")
 
 
@@ -138,9 +140,26 @@ def _inconsistencies(values: Settings) -> Iterable[str]:
         yield f"MODELS names {', '.join(unknown)}; known are {', '.join(MODELS)}"
     if values.device not in ("auto", "cpu", "cuda"):
         yield f"DEVICE={values.device!r} is none of auto, cpu, cuda"
-    if values.log_level not in ("debug", "info", "error"):
+    if values.log_level not in LOG_LEVELS:
         yield f"LOG_LEVEL={values.log_level!r} is none of debug, info, error"
+    for name, value in vars(values).items():
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(number, int | float) and not 0 <= number < float("inf") for number in numbers):
+            yield f"{name.upper()} is not a number of 0 or more"
+    for name in ("models", "callback_schedule"):
+        if not getattr(values, name):
+            yield f"{name.upper()} names none"
+    if values.callback_secret and not _is_secret(values.callback_secret):
+        yield "CALLBACK_SECRET is not whsec_ and base64"
     if values.time_limit <= values.time_margin:
         yield "TIME_LIMIT is not above TIME_MARGIN"
     if values.lease_seconds <= values.lease_renew_seconds:
         yield "LEASE_SECONDS is not above LEASE_RENEW_SECONDS"
+
+
+def _is_secret(text: str) -> bool:
+    """Whether it is a secret of Standard Webhooks."""
+    try:
+        return bool(base64.b64decode(text.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        return False

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from medley import names
+
 MAX_NAME = 200  # characters
 
 
@@ -22,6 +24,7 @@ class Song:
     bytes: int
     seconds: float
     created: float
+    traceparent: str = ""  # of the request that uploaded it
 
     def record(self) -> dict[str, str | int | float]:
         """The fields of a job record that follow from it."""
@@ -29,8 +32,11 @@ class Song:
 
     @classmethod
     def read(cls, manifest: Mapping[str, Any]) -> Self:
-        """From `song.json`, which a later version may have written: fields it does not know are left out."""
-        known = {field.name: manifest[field.name] for field in fields(cls)}
+        """From `song.json`; of what a later version may have added nothing is taken.
+
+        Raises KeyError or TypeError when it is not one.
+        """
+        known = {field.name: manifest[field.name] for field in fields(cls) if field.name in manifest}
         return cls(**{**known, "outputs": tuple(known["outputs"])})
 
 
@@ -58,7 +64,7 @@ class Done:
 
     def record(self) -> dict[str, str | int | float]:
         """The fields of a job record that follow from it."""
-        counts = {f"clip:{stem}": count for stem, count in self.clipped.items()}
+        counts = {f"{names.CLIPPED}{stem}": count for stem, count in self.clipped.items()}
         about: dict[str, str | int | float] = {"parts": self.parts, "total": self.parts, "recipe": self.recipe}
         return {**about, "step": self.step / self.samplerate, "segments": self.segments, **counts}
 

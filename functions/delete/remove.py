@@ -1,11 +1,11 @@
 """Removing: the record is marked first, so that nothing of the song reappears; then its objects go."""
 
 from medley import events, logs, names, stores
-from medley.errors import MedleyError, NotFinished, NotFound
+from medley.announce import announce, announce_recorded
+from medley.errors import NotFinished, NotFound
 from medley.job import Job
 from medley.models import MODELS
 from medley.output import parse
-from medley.publish import publish
 from medley.removal import remove_song, remove_track
 
 
@@ -15,7 +15,7 @@ def remove_whole(song: str) -> str:
     upload = stores.jobs().remove(song, event)
     if upload is None:
         raise NotFound("There is no song with this hash.")
-    _announce(event)
+    announce_recorded(event)
     _announce_callbacks(song)
     remove_song(upload)
     logs.info("song removed", hash=song)
@@ -33,8 +33,8 @@ def remove_one(song: str, track: str) -> str:
     if status != "succeeded":
         raise NotFinished(f"The song is {status or 'gone'}; remove the whole song, or wait for its end.", state=status)
     if not removed:
-        raise NotFound(f"{name} has been removed already; upload the song again to have it back.")
-    _announce(event)
+        raise NotFound(f"{name} has been removed already.")
+    announce_recorded(event)
     remove_track(names.Upload(song, upload), name, job)
     logs.info("track removed", hash=song, track=name)
     return "Track removed"
@@ -54,21 +54,8 @@ def _event(song: str, track: str | None) -> str:
     return events.build(names.SONG_REMOVED, "delete", song, {"hash": song, "track": track})
 
 
-def _announce(event: str) -> None:
-    """The outbox has the event too: what cannot be published now the sweep publishes."""
-    try:
-        publish(event)
-        stores.outbox().published(event)
-    except MedleyError as error:
-        logs.line("error", "delete", "not announced; the sweep will", error=error.detail)
-
-
 def _announce_callbacks(song: str) -> None:
     """Wakes the callbacks of clients that were waiting for the song."""
     job = stores.jobs().get(song)
     for callback in job.callbacks if job else ():
-        event = events.build(names.CALLBACK_DUE, "delete", song, {"hash": song, "callback": callback})
-        try:
-            publish(event)
-        except MedleyError:
-            return
+        announce(events.build(names.CALLBACK_DUE, "delete", song, {"hash": song, "callback": callback}))

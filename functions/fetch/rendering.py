@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from medley import logs, stores
-from medley.delivery import render
-from medley.errors import Unavailable
+from medley.errors import Crash, MedleyError, Unavailable
 from medley.names import Upload
 from medley.output import Output
 from medley.song import Done
 
 PIECE = 1 << 18  # bytes
+MOST = 8  # renderings at a time: they go on when their askers have gone
 
 _running: dict[str, "Rendering"] = {}
 _lock = threading.Lock()
@@ -22,6 +22,8 @@ def rendering(upload: Upload, done: Done, output: Output) -> "Rendering":
     """The rendering of a file that is going on in this process, or a new one."""
     name = upload.rendered(output.file)
     with _lock:
+        if name not in _running and len(_running) >= MOST:
+            raise Unavailable("Too many files are being rendered; try again soon.", retry_after=5)
         if name not in _running:
             _running[name] = Rendering(name, upload, done, output)
         return _running[name]
@@ -44,13 +46,13 @@ class Rendering:
         self._thread.start()
 
     def pieces(self) -> Iterator[bytes]:
-        """The file from its start, as it grows. Raises Unavailable where it breaks off: the answer is cut there."""
+        """The file from its start, as it grows. Raises MedleyError where it breaks off: the answer is cut there."""
         with open(self._file.name, "rb") as file:
             while True:
                 with self._changed:
                     self._changed.wait_for(lambda: self._size > file.tell() or self._ended)
                     if self._failure:
-                        raise Unavailable("The file could not be rendered; try again.") from self._failure
+                        raise _told(self._failure)
                 if not (piece := file.read(PIECE)):
                     return
                 yield piece
@@ -64,6 +66,8 @@ class Rendering:
         return self._whole or self._failure is not None
 
     def _run(self) -> None:
+        from medley.delivery import render  # loads av and numpy, which would double the time until the process is ready
+
         try:
             for piece in render(self._upload, self._done, self._output):
                 self._file.write(piece)
@@ -92,3 +96,10 @@ class Rendering:
         if not stores.jobs().rendered(self._upload, self._output.file, self._size, stems):
             stores.objects().remove([self._name])
         logs.info("file rendered", hash=self._upload.song, file=self._output.file, bytes=self._size)
+
+
+def _told(failure: Exception) -> MedleyError:
+    """What went wrong, for those who wait for the file."""
+    if isinstance(failure, MedleyError):
+        return failure
+    return Crash("The file could not be rendered; this is our fault, and the log says more.")

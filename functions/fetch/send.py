@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from flask import Request, Response
+from werkzeug.http import quote_header_value
 
 from medley import stores
 from medley.errors import BadRange
 from medley.stores.objects import Stat
+
+NO_FOLDERS = str.maketrans("/\\", "--")
 
 
 @dataclass(frozen=True)
@@ -19,14 +23,14 @@ class Body:
     size: int | None
 
 
-def send(request: Request, name: str, content_type: str, title: str, *, immutable: bool = False) -> Response | None:
+def send(request: Request, name: str, content_type: str, title: str) -> Response | None:
     """An object as the answer to a GET or HEAD; None when it is absent. Raises BadRange."""
     stat = stores.objects().stat(name)
     if stat is None:
         return None
     body = Body(content_type, title, stat.size)
     if _unchanged(request, stat):
-        return _with_validators(Response(status=304), stat, immutable)
+        return _with_validators(Response(iter(()), 304), stat)
     start, stop = _range(request, stat)
     response = _read(request, body, stat, start, stop)
     if response is None:
@@ -36,22 +40,29 @@ def send(request: Request, name: str, content_type: str, title: str, *, immutabl
         response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{stat.size}"
     response.headers["Content-Length"] = str(stop - start)
     response.headers["Accept-Ranges"] = "bytes"
-    return _with_validators(response, stat, immutable)
+    return _with_validators(response, stat)
 
 
 def stream(body: Body, pieces: Iterable[bytes]) -> Response:
     """An answer whose body comes piece by piece."""
     response = Response(pieces, content_type=body.content_type, direct_passthrough=True)
-    response.headers.set("Content-Disposition", "attachment", filename=body.title)
+    response.headers["Content-Disposition"] = _disposition(body.title)
     if body.size is not None:
         response.headers["Content-Length"] = str(body.size)
     return response
 
 
+def _disposition(title: str) -> str:
+    """A download's name: as ASCII can say it, and after that whole (RFC 6266, RFC 5987)."""
+    name = title.translate(NO_FOLDERS)
+    plain = quote_header_value(name.encode("ascii", "replace").decode(), allow_token=False)
+    return f"attachment; filename={plain}; filename*=UTF-8''{quote(name, safe='')}"
+
+
 def _read(request: Request, body: Body, stat: Stat, start: int, stop: int) -> Response | None:
     """The bytes from `start` to before `stop`. The client's hanging up closes the connection to the store."""
     if request.method == "HEAD" or stop == start:
-        return stream(body, ())
+        return stream(body, iter(()))
     opened = stores.objects().open(stat.name, start, stop - start)
     if opened is None:
         return None
@@ -77,7 +88,7 @@ def _range(request: Request, stat: Stat) -> tuple[int, int]:
     return found
 
 
-def _with_validators(response: Response, stat: Stat, immutable: bool) -> Response:
+def _with_validators(response: Response, stat: Stat) -> Response:
     response.set_etag(stat.etag)
-    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if immutable else "no-cache"
+    response.headers["Cache-Control"] = "private, no-cache"
     return response

@@ -1,6 +1,7 @@
 """Finding what a path names: a stored file, one that can be rendered, or why there is none."""
 
 import mimetypes
+from itertools import chain
 from typing import Any
 
 from flask import Request, Response
@@ -33,7 +34,7 @@ def track(request: Request, song: str, name: str) -> Response:
 
 
 def part(request: Request, song: str, stem: str, number: str) -> Response:
-    """One part, which never changes. Raises NotFound, NotReady."""
+    """One part, as soon as it is stored. Raises NotFound, NotReady."""
     job = _job(song)
     stem = ALIASES.get(stem, stem)
     if stem not in MODELS[job.model].stems or not (number.isascii() and number.isdigit() and len(number) <= 6):
@@ -42,7 +43,7 @@ def part(request: Request, song: str, stem: str, number: str) -> Response:
     n = int(number)
     if job.recipe and (n < job.total or not job.total):
         name = job.upload.part(job.recipe, stem, n)
-        sent = send(request, name, "audio/flac", f"{job.name} - {stem} - {n}.flac", immutable=True)
+        sent = send(request, name, "audio/flac", f"{job.name} - {stem} - {n}.flac")
         if sent:
             return sent
     if job.total and n >= job.total:
@@ -87,7 +88,8 @@ def _not_ready(job: Job, what: str) -> MedleyError:
 
 
 def _original(request: Request, job: Job) -> Response:
-    _not_removed(job, ("original",))
+    if "original" in job.removed:
+        raise NotFound("The original was removed; the stems are still there.")
     kind = mimetypes.guess_type(f"x.{job.extension}")[0] or "application/octet-stream"
     sent = send(request, job.upload.original(job.extension), kind, f"{job.name}.{job.extension}")
     if sent is None:
@@ -103,11 +105,13 @@ def _render(request: Request, job: Job, output: Output, title: str) -> Response:
     done = Done.read(manifest)
     body = Body(output.content_type, title, output.size(done.length))
     if request.method == "HEAD":
-        return stream(body, ())
+        return stream(body, iter(()))
     made = rendering(job.upload, done, output)
     if "Range" in request.headers:
         made.wait()
         sent = send(request, job.upload.rendered(output.file), output.content_type, title)
         if sent:
             return sent
-    return stream(body, made.pieces())
+    pieces = made.pieces()
+    first = next(pieces, b"")  # what goes wrong before it can still be said
+    return stream(body, chain((first,), pieces))

@@ -7,7 +7,7 @@ import functions_framework
 
 from medley import events, http, logs, names, stores
 from medley.errors import Unprocessable
-from medley.settings import require
+from medley.settings import LOG_LEVELS, require
 
 SAID = {
     names.SONG_SEPARATED: ("info", "song separated"),
@@ -54,7 +54,7 @@ def _life(event: Any) -> Line:
 def _line(data: dict[str, Any]) -> Line:
     """A log line of another function, which stands on that one's own stderr too. Raises Unprocessable."""
     values = [data.get(name) for name in ("host", "function", "level", "message")]
-    if not all(isinstance(value, str) for value in values) or data["level"] not in logs.LEVELS:
+    if not all(isinstance(value, str) for value in values) or data["level"] not in LOG_LEVELS:
         raise Unprocessable('A log event has the texts "host", "function", "level" and "message".')
     fields = data.get("fields")
     about = "".join(f" {name}={value}" for name, value in fields.items()) if isinstance(fields, dict) else ""

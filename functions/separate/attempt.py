@@ -7,28 +7,31 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from functions.separate.clipping import Clipping
 from functions.separate.grid import Grid, OverlapAdd
 from functions.separate.lease import Lease
 from functions.separate.patience import patiently
 from functions.separate.renders import Render, store, told
-from medley import delivery, logs, parts, stores
-from medley.audio import Mix, decode
-from medley.errors import BadAudio, MedleyError
+from functions.separate.source import decoded
+from medley import delivery, logs, names, parts, stores
+from medley.audio import Mix
+from medley.errors import MedleyError, Unavailable
 from medley.http import draining
-from medley.output import parse_file
+from medley.output import Output, parse_file
 from medley.settings import settings
 from medley.song import Done
-from medley.stores.jobs import Claim
+from medley.stores.jobs import Claim, Fields
 
 
 class Separator(Protocol):
-    """What an attempt needs of a model; see functions/separate/separator.py."""
+    """What an attempt needs of a model, known without torch; functions/separate/separator.py says what it does."""
 
     stems: tuple[str, ...]
     samplerate: int
@@ -60,7 +63,9 @@ class Attempt:
         self.lease = lease
         self.out_of_time = out_of_time
         self.new_parts = 0
-        self.failures: dict[str, str] = {}
+        self.failures: dict[str, str] = {}  # reason by file
+        self._recipe = separator.recipe
+        self._clipping = Clipping(claim.job, separator.recipe, separator.stems)
 
     def run(self) -> Done:
         """Works until the song is whole and rendered. Raises Overtaken, GivenUp, BadAudio, Unavailable."""
@@ -71,19 +76,19 @@ class Attempt:
 
     def _separate(self) -> Done:
         with tempfile.TemporaryDirectory() as folder:
-            mix = self._mix(Path(folder))
+            mix = decoded(self.job, self._recipe, self.separator.samplerate, Path(folder))
             grid = self.separator.grid(mix.length)
             first = self._first_missing(grid)
-            self._begin(mix, grid, first)
-            self._count_clipped(first)
-            renders = self._renders(mix.length) if first == 0 else []
+            self._begin(grid, first)
+            # Later attempts render when all is separated: each would encode what came before it once more.
+            renders = [Render(self.upload, output, mix.length) for output in self._outputs()] if first == 0 else []
             try:
                 self._segments(mix, grid, first, renders)
+                done = self._done(grid)
             except BaseException:
                 for render in renders:
                     render.abort()
                 raise
-            done = self._done(grid)
             for render in renders:
                 render.end()
             self.failures |= {render.output.file: render.failure for render in renders if render.failure}
@@ -91,6 +96,8 @@ class Attempt:
 
     def _segments(self, mix: Mix, grid: Grid, first: int, renders: list[Render]) -> None:
         """The loop. While a part is being written, the network is at the next segment already."""
+        if first == grid.count:
+            return
         overlap = OverlapAdd(grid)
         written: Future[None] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="parts") as writer:
@@ -101,23 +108,22 @@ class Attempt:
                 if written:
                     written.result()
                 if k >= first:
-                    resumed = 2 if k == first > 0 else 1  # the one before was computed again for its overlap
-                    written = writer.submit(self._write, k, part, resumed, time.monotonic() - began, renders)
+                    computed = 2 if k == first > 0 else 1  # the one before was computed again for its overlap
+                    written = writer.submit(self._write, k, part, computed, time.monotonic() - began, renders)
             if written:
                 written.result()
 
     def _write(
-        self, number: int, part: NDArray[np.float32], segments: int, seconds: float, renders: list[Render]
+        self, number: int, part: NDArray[np.float32], computed: int, seconds: float, renders: list[Render]
     ) -> None:
         """Stores one part of every stem, then records it. Raises Overtaken."""
         values = {stem: parts.quantise(part[i]) for i, stem in enumerate(self.separator.stems)}
         for stem, stem_values in values.items():
-            data, name = parts.encode(stem_values), self.upload.part(self._recipe, stem, number)
-            patiently(lambda name=name, data=data: stores.objects().put(name, data, content_type="audio/flac"))  # type: ignore[misc]
-        counts = self._add_clipped(values)
-        self._progress(
-            segments, {"parts": number + 1, "counted": number + 1, "speed": seconds, "attempts": 0, **counts}
-        )
+            name = self.upload.part(self._recipe, stem, number)
+            patiently(partial(stores.objects().put, name, parts.encode(stem_values), content_type="audio/flac"))
+        self._clipping.add(values)
+        about = {"parts": number + 1, "speed": seconds, "attempts": 0, **self._clipping.record()}
+        self._progress(computed, about)
         self.new_parts += 1
         for render in renders:
             render.feed(values[render.output.stem])
@@ -129,46 +135,12 @@ class Attempt:
         if draining.is_set() or (new and self.out_of_time()):
             raise GivenUp
 
-    def _progress(self, segments: int, fields: dict[str, str | int | float]) -> None:
+    def _progress(self, computed: int, fields: Fields) -> None:
         lease = settings().lease_seconds
-        if not patiently(lambda: stores.jobs().progress(self.claim, lease, segments, fields)):
+        if not patiently(lambda: stores.jobs().progress(self.claim, lease, computed, fields)):
             raise Overtaken
 
     # --- Before the loop ---
-
-    @property
-    def _recipe(self) -> str:
-        return self.separator.recipe
-
-    def _begin(self, mix: Mix, grid: Grid, first: int) -> None:
-        """Records what is known now that the song is decoded."""
-        rate = self.separator.samplerate
-        lengths = {"total": grid.count, "step": grid.stride / rate, "seconds": mix.length / rate}
-        self._progress(0, {**lengths, "parts": first, "recipe": self._recipe})
-
-    def _mix(self, folder: Path) -> Mix:
-        """The decoded song, with the statistics that the first worker at it found: all normalise alike."""
-        original = patiently(lambda: stores.objects().open(self.upload.original(self.job.extension)))
-        if original is None:
-            raise BadAudio("The uploaded audio is not in the store any more; upload the song again.")
-        path = folder / "original"
-        try:
-            with path.open("wb") as file:
-                for piece in original:
-                    file.write(piece)
-        finally:
-            original.close()
-        with path.open("rb") as file:
-            mix = decode(file, folder / "mix", self.separator.samplerate, settings().max_seconds)
-        return self._normalised_alike(mix)
-
-    def _normalised_alike(self, mix: Mix) -> Mix:
-        name = self.upload.mix_statistics(self._recipe)
-        known = patiently(lambda: stores.objects().read_json(name))
-        if known is None:
-            known = {"mean": mix.mean, "deviation": mix.deviation}
-            patiently(lambda: stores.objects().put_json(name, known))
-        return Mix(mix.samples, mix.length, known["mean"], known["deviation"])
 
     def _first_missing(self, grid: Grid) -> int:
         """The lowest part that is missing for any stem."""
@@ -179,27 +151,24 @@ class Attempt:
                 return number
         return grid.count
 
-    # --- Samples beyond full scale ---
+    def _begin(self, grid: Grid, first: int) -> None:
+        """Records what is known now that the song is decoded, and counts what a crash left uncounted."""
+        rate = self.separator.samplerate
+        lengths = {"total": grid.count, "step": grid.stride / rate, "seconds": grid.length / rate}
+        self._progress(0, {**lengths, "parts": first, "recipe": self._recipe, **self._clipping.record()})
+        for number in range(self._clipping.parts, first):
+            self._clipping.add({stem: self._stored(stem, number) for stem in self.separator.stems})
+            self._progress(0, {**self._clipping.record()})
 
-    def _count_clipped(self, first: int) -> None:
-        """Counts in parts that were stored but not recorded before a crash, or before Redis was emptied."""
-        job = stores.jobs().get(self.job.song)
-        self._clipped = {stem: (job.clipped.get(stem, 0) if job else 0) for stem in self.separator.stems}
-        counted = job.counted if job else 0
-        for number in range(counted, first):
-            values = {stem: delivery.part(self.upload, self._recipe, stem, number) for stem in self.separator.stems}
-            self._progress(0, {"counted": number + 1, **self._add_clipped(values)})
-
-    def _add_clipped(self, values: dict[str, NDArray[np.int32]]) -> dict[str, int]:
-        """The record's fields after these parts."""
-        for stem, stem_values in values.items():
-            self._clipped[stem] += parts.clipped(stem_values)
-        return {f"clip:{stem}": count for stem, count in self._clipped.items()}
+    def _stored(self, stem: str, number: int) -> NDArray[np.int32]:
+        return patiently(lambda: delivery.part(self.upload, self._recipe, stem, number))
 
     # --- After the loop ---
 
     def _done(self, grid: Grid) -> Done:
-        job = stores.jobs().get(self.job.song)
+        """Says that the separation is whole, unless another attempt may say so in another recipe. Raises Overtaken."""
+        self._progress(0, {"total": grid.count})
+        job = patiently(lambda: stores.jobs().get(self.job.song))
         done = Done(
             parts=grid.count,
             length=grid.length,
@@ -211,30 +180,32 @@ class Attempt:
             precision=self.separator.precision,
             device=self.separator.device,
             segments=job.segments if job else grid.count,
-            clipped=dict(self._clipped),
+            clipped=dict(self._clipping.samples),
         )
         patiently(lambda: stores.objects().put_json(self.upload.done, asdict(done)))
         return done
 
-    def _renders(self, length: int) -> list[Render]:
-        outputs = [output for output in map(parse_file, self.job.outputs) if output]
-        return [Render(self.upload, output, length) for output in outputs]
+    def _outputs(self) -> list[Output]:
+        """What was asked for."""
+        return [output for output in map(parse_file, self.job.outputs) if output]
 
     def _render_rest(self, done: Done) -> None:
-        """What was asked for and could not be rendered along the way, since earlier parts are an earlier attempt's."""
-        job = stores.jobs().get(self.job.song)
+        """What was not rendered along the way. A file that fails is on record with its reason, and fails no song."""
+        job = patiently(lambda: stores.jobs().get(self.job.song))
         made = set(job.files if job else ()) | set(self.failures)
-        for output in [output for output in map(parse_file, self.job.outputs) if output and output.file not in made]:
+        for output in [output for output in self._outputs() if output.file not in made]:
             self._check(new=True)
             try:
-                store(self.upload, output, delivery.render(self.upload, done, output))
-            except MedleyError as error:
+                patiently(lambda output=output: store(self.upload, output, delivery.render(self.upload, done, output)))  # type: ignore[misc]
+            except Unavailable:
+                raise
+            except Exception as error:
                 self.failures[output.file] = told(error)
-                logs.error("render failed", hash=self.job.song, file=output.file, error=error.detail)
+                logs.error("render failed", hash=self.job.song, file=output.file, error=repr(error))
 
     def outcome(self, done: Done) -> dict[str, str | int | float]:
         """The record's fields of a song that succeeded."""
-        return done.record() | {f"unrendered:{file}": reason for file, reason in self.failures.items()}
+        return done.record() | unrendered(self.failures)
 
     def clean_up(self) -> None:
         """After Overtaken: removes what it wrote if that is nobody's any more."""
@@ -242,6 +213,11 @@ class Attempt:
             job = stores.jobs().get(self.job.song)
             if job is not None and (job.upload_id != self.upload.id or job.status == "canceled"):
                 stores.objects().remove_below(self.upload.prefix)
+
+
+def unrendered(failures: dict[str, str]) -> dict[str, str | int | float]:
+    """The record's fields of files that were asked for in vain."""
+    return {f"{names.UNRENDERED}{file}": reason for file, reason in failures.items()}
 
 
 def failure(error: MedleyError) -> dict[str, str | int | float]:

@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Self
 
 from medley import logs, stores
-from medley.errors import Unavailable
 from medley.settings import settings
 from medley.stores.jobs import Claim
 
@@ -41,5 +40,5 @@ class Lease:
                     self.lost.set()
                     return
                 self._beat()
-            except Unavailable as error:
-                logs.line("error", "separate", "lease not renewed; trying on", error=error.detail)
+            except Exception as error:  # a thread that ended here would leave the worker unaware of another
+                logs.note("lease not renewed; trying on", error=repr(error))

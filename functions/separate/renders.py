@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medley import logs, stores
-from medley.errors import MedleyError
+from medley.errors import MedleyError, Unavailable
 from medley.names import Upload
 from medley.output import Output
 from medley.render import encode
@@ -32,6 +32,7 @@ class Render:
         self.failure: str | None = None
         self._parts: queue.Queue[Values | None] = queue.Queue(AHEAD)
         self._aborted = False
+        self._fed = False  # to the end
         self._thread = threading.Thread(target=self._run, name=f"render-{output.file}", daemon=True)
         self._thread.start()
 
@@ -54,17 +55,28 @@ class Render:
             store(self.upload, self.output, encode(self.output, self._blocks(), self.length))
         except Aborted:
             return
+        except Unavailable:
+            self._drop()  # nothing is wrong with the file: it is rendered from the stored parts later
         except Exception as error:
             self.failure = told(error)
             logs.error("render failed", hash=self.upload.song, file=self.output.file, error=repr(error))
-            for _ in self._blocks():  # whoever feeds us is not to wait for a thread that has ended
-                pass
+            self._drop()
 
     def _blocks(self) -> Iterator[Values]:
-        while (values := self._parts.get()) is not None:
+        while (values := self._take()) is not None:
             yield values
-        if self._aborted and self.failure is None:
+        if self._aborted:
             raise Aborted
+
+    def _drop(self) -> None:
+        """Takes the rest: whoever feeds this is not to wait for a thread that has ended."""
+        while not self._fed:
+            self._take()
+
+    def _take(self) -> Values | None:
+        values = self._parts.get()
+        self._fed = values is None
+        return values
 
 
 def store(upload: Upload, output: Output, pieces: Iterator[bytes]) -> None:

@@ -4,27 +4,23 @@ import os
 import socket
 import threading
 import time
+import traceback
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from functions.separate.attempt import Attempt, GivenUp, Overtaken, Separator, failure
+from functions.separate.attempt import Attempt, GivenUp, Overtaken, Separator, failure, unrendered
 from functions.separate.lease import Lease
+from functions.separate.patience import patiently
 from medley import events, logs, names, stores
+from medley.announce import announce, announce_recorded
 from medley.calling import attempt as call
-from medley.errors import BadAudio, Busy, Crash, MedleyError, Unavailable, Unprocessable
+from medley.errors import BadAudio, Busy, Crash, KilledItsWorkers, MedleyError, Unavailable
 from medley.http import draining
-from medley.publish import publish
 from medley.settings import settings
 from medley.song import Done
-from medley.stores.jobs import Claim
+from medley.stores.jobs import Claim, Fields
 
 SEEN = 60.0  # s for which a worker is shown after it was last heard of
-
-
-class KilledItsWorkers(Unprocessable):
-    """The song's attempts ended without a trace, again and again."""
-
-    slug, title = "killed-its-workers", "Separating the song fails"
 
 
 class Worker:
@@ -39,14 +35,17 @@ class Worker:
 
     def work(self) -> None:
         """Claims and separates until nothing is left or the time limit is near. Raises Busy, Unavailable, Crash."""
+        if draining.is_set():
+            raise Unavailable("This worker is about to end.", retry_after=1)
         if not self._busy.acquire(blocking=False):
             raise Busy("This worker has a song in work; it takes the next one by itself.", retry_after=10)
+        deadline = time.monotonic() + settings().time_limit - settings().time_margin
         told: list[Future[None]] = []
         try:
-            self._work(time.monotonic() + settings().time_limit - settings().time_margin, told)
+            self._work(deadline, told)
         finally:
-            for future in told:
-                future.result()
+            # A pod must not be taken away before the clients are told; but what is slow is left to `callback`.
+            wait(told, timeout=max(0.0, deadline - time.monotonic()) + settings().callback_timeout)
             self._busy.release()
 
     def _work(self, deadline: float, told: list[Future[None]]) -> None:
@@ -66,15 +65,15 @@ class Worker:
 
     def _one(self, claim: Claim, lease: Lease, deadline: float, told: list[Future[None]]) -> None:
         """One song, to its end or to where another goes on."""
-        events.traceparent.set(events.new_traceparent())
+        events.follow(claim.job.traceparent)
         logs.info("song claimed", hash=claim.job.song, attempt=claim.job.attempts, parts=claim.job.parts)
-        if claim.job.attempts > settings().max_attempts:
-            detail = f"Separating it ended its worker {settings().max_attempts} times; the song may be damaged."
-            return self._fail(claim, KilledItsWorkers(detail), told)
         attempt: Attempt | None = None
         try:
+            if claim.job.attempts > settings().max_attempts:
+                return self._give_up(claim, deadline, told)
             attempt = Attempt(claim, self._load(claim), lease, lambda: time.monotonic() > deadline)
-            self._succeed(claim, attempt, attempt.run(), told)
+            done = attempt.run()
+            self._succeed(claim, done, attempt.outcome(done), deadline, told)
         except Overtaken:
             logs.info("song overtaken or removed", hash=claim.job.song)
             if attempt:
@@ -83,31 +82,50 @@ class Worker:
             stores.jobs().give_back(claim)
             logs.info("song given back", hash=claim.job.song)
         except BadAudio as error:
-            self._fail(claim, error, told)
+            self._fail(claim, error, deadline, told)
         except Unavailable:
             stores.jobs().give_back(claim)
             raise
         except Exception as error:
-            self._failed_oddly(claim, attempt, error, told)
+            self._failed_oddly(claim, attempt, error, deadline, told)
 
-    def _failed_oddly(self, claim: Claim, attempt: Attempt | None, error: Exception, told: list[Future[None]]) -> None:
+    def _give_up(self, claim: Claim, deadline: float, told: list[Future[None]]) -> None:
+        """A song that ends its workers fails; unless it is separated, and only rendering it does that."""
+        detail = f"It ended its worker {settings().max_attempts} times; the song may be damaged."
+        manifest = stores.objects().read_json(claim.job.upload.done)
+        if manifest is None:
+            return self._fail(claim, KilledItsWorkers(detail), deadline, told)
+        done = Done.read(manifest)
+        missing = {file: detail for file in claim.job.outputs if file not in claim.job.files}
+        self._succeed(claim, done, done.record() | unrendered(missing), deadline, told)
+
+    def _failed_oddly(
+        self, claim: Claim, attempt: Attempt | None, error: Exception, deadline: float, told: list[Future[None]]
+    ) -> None:
         """Counts as an attempt; the event is answered with an error, so that it comes again."""
-        logs.error("attempt failed", hash=claim.job.song, error=repr(error))
+        logs.error("attempt failed", hash=claim.job.song, error=repr(error), trace=traceback.format_exc(limit=-5))
         crash = Crash(f"Separating it failed {settings().max_attempts} times: {type(error).__name__}.")
         if claim.job.attempts >= settings().max_attempts and not (attempt and attempt.new_parts):
-            return self._fail(claim, crash, told)
+            return self._fail(claim, crash, deadline, told)
         stores.jobs().give_back(claim, counts=True)
         raise crash from error
 
     def _load(self, claim: Claim) -> Separator:
-        """The model, loaded on first use: torch and its threads must not be there when gunicorn forks."""
+        """The model, loaded on first use: torch and its threads must not be there when gunicorn forks.
+
+        Raises Unavailable for whatever keeps it from being loaded: that is this worker's fault and not the song's.
+        """
         model = claim.job.model
         if self._separator is None or self._separator[0] != model:
             self._separator = None  # before the next one is loaded: two do not fit a small GPU
             self._show("loading", claim)
-            from functions.separate.separator import load
+            try:
+                from functions.separate.separator import load
 
-            self._separator = (model, load(model, settings().device, settings().weights_dir))
+                self._separator = (model, load(model, settings().device, settings().weights_dir))
+            except Exception as error:
+                self._show(f"cannot load the model: {error}")
+                raise Unavailable(f"The model cannot be loaded: {error}", retry_after=60) from error
             loaded = self._separator[1]
             logs.info("model loaded", model=model, device=loaded.device, precision=loaded.precision)
         self._show("separating", claim)
@@ -130,43 +148,40 @@ class Worker:
 
     # --- The end of a song ---
 
-    def _succeed(self, claim: Claim, attempt: Attempt, done: Done, told: list[Future[None]]) -> None:
+    def _succeed(self, claim: Claim, done: Done, fields: Fields, deadline: float, told: list[Future[None]]) -> None:
         song = claim.job.song
         data = {"hash": song, "stems": list(done.stems), "seconds": done.length / done.samplerate}
         event = events.build(names.SONG_SEPARATED, "separate", song, data | {"segments": done.segments})
-        due = stores.jobs().finish(claim, "succeeded", event, attempt.outcome(done))
+        due = patiently(lambda: stores.jobs().finish(claim, "succeeded", event, fields))
         if due is None:
             raise Overtaken
         logs.info("song separated", hash=song, segments=done.segments)
-        told.append(self._after.submit(_tell, event, due))
+        told.append(self._after.submit(_tell, event, due, deadline))
 
-    def _fail(self, claim: Claim, error: MedleyError, told: list[Future[None]]) -> None:
-        song, fields = claim.job.song, failure(error)
+    def _fail(self, claim: Claim, error: MedleyError, deadline: float, told: list[Future[None]]) -> None:
+        song = claim.job.song
         data = {"hash": song, "error": {"type": error.slug, "detail": error.detail}}
         event = events.build(names.SONG_FAILED, "separate", song, data)
-        due = stores.jobs().finish(claim, "failed", event, fields)
+        due = patiently(lambda: stores.jobs().finish(claim, "failed", event, failure(error)))
         if due is not None:
             logs.error("song failed", hash=song, error=error.detail)
-            told.append(self._after.submit(_tell, event, due))
+            told.append(self._after.submit(_tell, event, due, deadline))
 
     def _announce_next(self) -> None:
         """What waits is announced again, since this request goes on with none of it."""
         for song in stores.jobs().unheld(1):
-            try:
-                publish(events.build(names.SONG_UPLOADED, "separate", song, {"hash": song}))
-            except MedleyError as error:
-                logs.line("error", "separate", "not announced; the sweep will", error=error.detail)
+            announce(events.build(names.SONG_UPLOADED, "separate", song, {"hash": song}))
 
 
-def _tell(event: str, due: list[str]) -> None:
-    """The event about a song's end and the first attempt of its callbacks, while the next song is in work already."""
+def _tell(event: str, due: list[str], deadline: float) -> None:
+    """The event about a song's end and the first attempt of its callbacks, while the next song is in work already.
+
+    What there is no time for the function `callback` does, which the event wakes.
+    """
     try:
-        publish(event)
-        stores.outbox().published(event)
-    except MedleyError as error:
-        logs.line("error", "separate", "not announced; the sweep will", error=error.detail)
-    for callback in due:
-        try:
-            call(callback)
-        except MedleyError as error:
-            logs.line("error", "separate", "callback not tried; the sweep will", error=error.detail)
+        announce_recorded(event)
+        for callback in due:
+            if time.monotonic() < deadline:
+                call(callback)
+    except Exception as error:  # nobody looks at this thread
+        logs.note("a song's end was not told; the sweep will", error=repr(error))

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from functions.sweep.each import each
 from functions.sweep.listing import settle_objects
 from medley import events, logs, names, stores
-from medley.errors import MedleyError
 from medley.publish import publish
 from medley.removal import remove_song, remove_track
 from medley.settings import settings
@@ -14,39 +14,45 @@ CALLBACKS = 200  # announced by one sweep at most: more would only queue up befo
 
 def sweep() -> None:
     """Does every step, also when one before it fails; raises the first failure at the end."""
-    failures: list[MedleyError] = []
+    failures: list[Exception] = []
     for step in (publish_outbox, finish_removals, settle_objects, announce_songs, announce_callbacks):
         _guard(step, failures)
     if failures:
         raise failures[0]
 
 
-def _guard(step: Callable[[], None], failures: list[MedleyError]) -> None:
+def _guard(step: Callable[[], None], failures: list[Exception]) -> None:
     try:
         step()
-    except MedleyError as error:
-        logs.line("error", "sweep", f"{step.__name__} failed", error=error.detail)
+    except Exception as error:
+        logs.note(f"{step.__name__} failed", error=repr(error))
         failures.append(error)
 
 
 def publish_outbox() -> None:
     """Events whose publisher is gone."""
-    for event in stores.outbox().older_than(settings().grace_seconds):
-        publish(event)
-        stores.outbox().published(event)
-        logs.info("event published late")
+    each(stores.outbox().older_than(settings().grace_seconds), _publish_late, "publishing an event")
+
+
+def _publish_late(event: str) -> None:
+    publish(event)
+    stores.outbox().published(event)
+    logs.info("event published late")
 
 
 def finish_removals() -> None:
     """Removals that were marked and may have been interrupted; one that is going on meanwhile does no harm."""
-    for entry in stores.jobs().removing():
-        song, upload_id, *track = entry.split("/")
-        upload = names.Upload(song, upload_id)
-        if track:
-            remove_track(upload, track[0], stores.jobs().get(song))
-        else:
-            remove_song(upload)
-        logs.info("removal finished", hash=song)
+    each(stores.jobs().removing(), _finish_removal, "finishing a removal")
+
+
+def _finish_removal(entry: str) -> None:
+    song, upload_id, *track = entry.split("/")
+    upload = names.Upload(song, upload_id)
+    if track:
+        remove_track(upload, track[0], stores.jobs().get(song))
+    else:
+        remove_song(upload)
+    logs.info("removal finished", hash=song)
 
 
 def announce_songs() -> None:
@@ -57,8 +63,12 @@ def announce_songs() -> None:
 
 def announce_callbacks() -> None:
     """Callbacks whose next attempt is due."""
-    for callback in stores.callbacks().due(CALLBACKS):
-        known = stores.callbacks().get(callback)
-        song = known.song if known else ""
-        if names.is_hash(song):
-            publish(events.build(names.CALLBACK_DUE, "sweep", song, {"hash": song, "callback": callback}))
+    each(stores.callbacks().due(CALLBACKS), _announce_callback, "announcing a callback")
+
+
+def _announce_callback(callback: str) -> None:
+    known = stores.callbacks().get(callback)
+    if known is None:
+        stores.callbacks().forget(callback)
+        return
+    publish(events.build(names.CALLBACK_DUE, "sweep", known.song, {"hash": known.song, "callback": callback}))

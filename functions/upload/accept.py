@@ -1,18 +1,23 @@
 """Accepting an upload: store, then record and queue in one step, then announce."""
 
+from __future__ import annotations
+
 import time
 import uuid
+from typing import TYPE_CHECKING
 
 from functions.upload.options import Options
 from functions.upload.read import Asked
 from medley import events, logs, names, stores
-from medley.audio import Probe
-from medley.callback import Callback
-from medley.errors import MedleyError, QueueFull, Unavailable
+from medley.announce import announce
+from medley.callback import MAX_CALLBACKS, Callback
+from medley.errors import MedleyError, QueueFull, Unavailable, Unprocessable
 from medley.job import Job
-from medley.publish import publish
 from medley.settings import settings
 from medley.song import Song, clean_name, song_hash
+
+if TYPE_CHECKING:
+    from medley.audio import Probe  # av and numpy are loaded with the first upload
 
 TRIES = 5  # against removals and equal uploads that come between
 KNOWN = {
@@ -37,7 +42,7 @@ def accept(asked: Asked, options: Options, probe: Probe) -> tuple[str, str]:
             if reason := join(job, options.callback):
                 return song, reason
         elif _start(song, asked, options, probe):
-            _announce(song)
+            announce(events.build(names.SONG_UPLOADED, "upload", song, {"hash": song}))
             logs.info("song accepted", hash=song, bytes=asked.size, seconds=round(probe.seconds, 2))
             return song, "Song enqueued for separation"
     raise Unavailable("This song is being uploaded and removed at the same time; try again.", retry_after=1)
@@ -49,11 +54,14 @@ def join(job: Job, callback: Callback | None) -> str | None:
         return KNOWN[job.status]
     _store_callback(job.upload, callback)
     status = stores.jobs().attach(job.upload, callback)
-    if status is None:
+    if status not in KNOWN:
         stores.objects().remove([job.upload.callback(callback.id)])
+    if status == "full":
+        raise Unprocessable(f"This song has {MAX_CALLBACKS} callbacks already, which is all it may have.")
+    if status is None:
         return None
     if status == "succeeded":
-        _try_publish(events.build(names.CALLBACK_DUE, "upload", job.song, {"hash": job.song, "callback": callback.id}))
+        announce(events.build(names.CALLBACK_DUE, "upload", job.song, {"hash": job.song, "callback": callback.id}))
     return KNOWN[status]
 
 
@@ -93,6 +101,7 @@ def _store(upload: names.Upload, asked: Asked, options: Options, probe: Probe) -
         bytes=asked.size,
         seconds=probe.seconds,
         created=time.time(),
+        traceparent=events.traceparent.get(),
     )
     asked.file.seek(0)
     stores.objects().put(upload.original(about.extension), asked.file, asked.size)
@@ -115,18 +124,6 @@ def _discard(upload: names.Upload) -> None:
         stores.objects().remove_below(upload.prefix)
     except MedleyError as error:
         logs.error("an upload's leftovers stay for the sweep", prefix=upload.prefix, error=error.detail)
-
-
-def _announce(song: str) -> None:
-    _try_publish(events.build(names.SONG_UPLOADED, "upload", song, {"hash": song}))
-
-
-def _try_publish(event: str) -> None:
-    """An event only wakes: what cannot be published now the sweep announces."""
-    try:
-        publish(event)
-    except MedleyError as error:
-        logs.line("error", "upload", "not announced; the sweep will", error=error.detail)
 
 
 def _full() -> QueueFull:

@@ -7,7 +7,6 @@ from functions.upload.accept import accept, check_room, join, known
 from functions.upload.options import check
 from functions.upload.read import reading
 from medley import http
-from medley.audio import probe
 from medley.errors import MethodNotAllowed
 from medley.settings import STORES, require
 
@@ -18,6 +17,8 @@ def handle(request: Request) -> Response:
     http.path_of(request, separate=(0,))
     if request.method != "POST":
         raise MethodNotAllowed("Songs are uploaded with POST.")
+    from medley.audio import probe  # loads av and numpy: the process is ready before
+
     with reading(request) as asked:
         options = check(asked.options)
         job = known(asked, options)

@@ -1,11 +1,11 @@
 """What a client may ask for, checked: model, stems, format, bitrate, callback."""
 
-import json
 import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from functions.upload.body import read_json
 from medley.callback import Callback, check_callback
 from medley.errors import BadOption
 from medley.models import ALIASES, MODELS
@@ -78,9 +78,9 @@ def _callback(value: Any) -> Callback | None:
         return None
     if isinstance(value, str):
         try:
-            value = json.loads(value) if value.lstrip().startswith("{") else {"url": value}
-        except ValueError:
-            raise BadOption('"callback" is neither a URL nor JSON.') from None
+            value = read_json(value) if value.lstrip().startswith("{") else {"url": value}
+        except ValueError as error:
+            raise BadOption(f'"callback" is neither a URL nor JSON: {error}') from None
     url, data, has_data = check_callback(value)
     return Callback(uuid.uuid4().hex, url, data, has_data, created=time.time())
 

@@ -2,7 +2,6 @@
 
 import binascii
 import hashlib
-import json
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -12,10 +11,12 @@ from typing import Any, BinaryIO, cast
 
 from flask import Request
 
+from functions.upload.body import Body, read_json
 from medley.errors import BadAudio, BadRequest, TooLarge, TooManyUploads, UnsupportedMedia
 from medley.settings import settings
 
 PIECE = 1 << 20  # bytes
+MANY = 100_000  # members of a JSON body, each of which takes many times its bytes in memory; base64 has none
 ENVELOPE = 1 << 20  # bytes that a body may have around its audio
 
 
@@ -61,6 +62,7 @@ def reading(request: Request) -> Iterator[Asked]:
     if request.content_length is not None and request.content_length > limit:
         raise _too_large()
     request.max_content_length = limit  # of a body that does not say its length
+    request.environ["wsgi.input"] = Body(request.environ["wsgi.input"], request.content_length)
     with in_flight.holding(request.content_length or limit):
         asked = read(request)
         try:
@@ -91,7 +93,7 @@ def _too_large() -> TooLarge:
 
 
 def _read_audio(request: Request) -> Asked:
-    file, size, digest = _spool(request.stream)
+    file, size, digest = _spool(request.stream, settings().max_bytes)
     options = dict(request.args)
     return Asked(file, size, digest, options.pop("song_name", ""), options)
 
@@ -100,7 +102,7 @@ def _read_form(request: Request) -> Asked:
     uploaded = request.files.get("file") or request.files.get("mp3")
     if uploaded is None:
         raise BadRequest('The form has no file named "file".')
-    file, size, digest = _spool(uploaded.stream)
+    file, size, digest = _spool(uploaded.stream, settings().max_bytes)
     options: dict[str, Any] = dict(request.form)
     name = options.pop("song_name", "") or _without_extension(uploaded.filename or "")
     return Asked(file, size, digest, name, options)
@@ -125,18 +127,18 @@ def _read_json(request: Request) -> Asked:
 
 def _json_object(request: Request) -> dict[str, Any]:
     """The JSON object of a body, with at most two copies of it in memory at a time."""
-    file, _, _ = _spool(request.stream)
+    file, _, _ = _spool(request.stream, settings().max_bytes * 4 // 3 + ENVELOPE)
     with file:
         file.seek(0)
         data = file.read()
+    if sum(map(data.count, (b"{", b"[", b","))) > MANY:
+        raise BadRequest("The body has more members than any upload needs.")
     try:
         text = data.decode()
         del data
-        body = json.loads(text)
+        body = read_json(text)
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError among them
         raise BadRequest(f"The body is not JSON: {error}") from None
-    except RecursionError:
-        raise BadRequest("The body is nested too deeply.") from None
     if not isinstance(body, dict):
         raise BadRequest('The body must be a JSON object with "mp3".')
     return body
@@ -151,20 +153,20 @@ def _from_base64(text: str) -> bytes:
     except (binascii.Error, ValueError):
         pass
     try:
-        return binascii.a2b_base64("".join(text.split()), strict_mode=True)
+        return binascii.a2b_base64(text.replace("\n", "").replace("\r", ""), strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise BadRequest(f'"mp3" is not base64: {error}') from None
 
 
-def _spool(stream: Any) -> tuple[BinaryIO, int, str]:
-    """A stream as a file on disk, with its size and SHA-256: memory stays flat."""
+def _spool(stream: Any, limit: int) -> tuple[BinaryIO, int, str]:
+    """A stream of at most `limit` bytes as a file on disk, with its size and SHA-256: memory stays flat."""
     file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115
     digest, size = hashlib.sha256(), 0
     try:
         while piece := stream.read(PIECE):
             digest.update(piece)
             size += file.write(piece)
-            if size > settings().max_bytes * 4 // 3 + ENVELOPE:
+            if size > limit:
                 raise _too_large()
     except BaseException:
         file.close()

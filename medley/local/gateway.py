@@ -1,7 +1,7 @@
 """The one port that clients know: routes below /apiv1/ to their functions, and answers `/` itself."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -61,7 +61,7 @@ class Gateway:
 
     async def _forward(self, request: web.BaseRequest, revision: Revision) -> web.StreamResponse:
         """Passes request and answer through in pieces; a client that goes cancels this, which closes the upstream."""
-        body = request.content.iter_any() if request.body_exists else None
+        body = _pieces(request) if request.body_exists else None
         async with revision.request(request.method, request.raw_path, _passed(request.headers), body) as upstream:
             response = web.StreamResponse(
                 status=upstream.status, reason=upstream.reason, headers=_passed(upstream.headers)
@@ -72,6 +72,13 @@ class Gateway:
                 await response.write(piece)
             await response.write_eof()
             return response
+
+
+async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    """A request's body, after an empty piece: that sends the head on, which else waits for the client's first bytes."""
+    yield b""
+    async for piece in request.content.iter_any():
+        yield piece
 
 
 def _passed(headers: Any) -> Any:

@@ -17,7 +17,14 @@ class PortInUse(Exception):
 
 async def serve(handle: Handle, port: int) -> tuple[web.ServerRunner, int]:
     """Serves on a port, 0 for any that is free; the runner, and the port it is. Raises PortInUse."""
-    server = web.Server(handle, handler_cancellation=True, access_log=None, max_line_size=LINE, max_field_size=LINE)
+    server = web.Server(
+        handle,
+        handler_cancellation=True,
+        auto_decompress=False,
+        access_log=None,
+        max_line_size=LINE,
+        max_field_size=LINE,
+    )
     runner = web.ServerRunner(server, shutdown_timeout=1.0)
     await runner.setup()
     listening = _listen(port)

@@ -40,11 +40,10 @@ class Callbacks:
         return read_callback(callback, record) if record else None
 
     def record(self, callback: Callback, attempt: Attempt, state: str, again: float | None) -> None:
-        """Records an attempt, the state after it, and when the next one is due if it is not settled."""
+        """Records the attempt of a claim, the state after it, and when the next one is due if it is not settled."""
         keys = [names.callback_key(callback.id), names.CALLBACKS]
-        number = len(callback.attempts) + 1
         when = "" if again is None else again
-        args = (callback.id, number, json.dumps(asdict(attempt)), state, when, KEEP_SETTLED)
+        args = (callback.id, callback.tries, json.dumps(asdict(attempt)), state, when, KEEP_SETTLED)
         self.redis.run("record_attempt", keys, *args)
 
     def again(self, callback: str, song: str) -> str | None:
@@ -52,6 +51,10 @@ class Callbacks:
         keys = [names.callback_key(callback), names.CALLBACKS]
         state = self.redis.run("call_again", keys, callback, song, time.time())
         return str(state) if state else None
+
+    def forget(self, callback: str) -> None:
+        """One that is due but of which nothing else is known."""
+        self.redis.zrem(names.CALLBACKS, callback)
 
     def restore(self, callback: Callback, status: str | None) -> None:
         """Puts one back that Redis lost; due at once when the job has ended with `status`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medley import names
-from medley.callback import Callback
+from medley.callback import MAX_CALLBACKS, Callback
 from medley.job import Job, read_job
 from medley.stores.redis import Client
 
@@ -58,10 +58,10 @@ class Jobs:
         return str(self.redis.run("accept", keys, upload.song, upload.id, longest, *about, *_flat(fields)))
 
     def attach(self, upload: names.Upload, callback: Callback) -> str | None:
-        """Adds a callback. Returns the song's status, None when the record names another upload by now."""
+        """Adds a callback. Returns the song's status, "full" when it has too many, None when it has another upload."""
         keys = [names.song_key(upload.song), names.callback_key(callback.id), names.CALLBACKS]
         data = json.dumps(callback.data) if callback.has_data else ""
-        args = (upload.song, upload.id, callback.id, callback.url, data, callback.created)
+        args = (upload.song, upload.id, callback.id, callback.url, data, callback.created, MAX_CALLBACKS)
         status = self.redis.run("attach", keys, *args)
         return str(status) if status else None
 
@@ -70,9 +70,11 @@ class Jobs:
     def claim(self, token: str, lease: float) -> Claim | None:
         """The oldest song that nobody holds, held from now on for `lease` seconds at a time."""
         prefixes = (names.song_key(""), names.lease_key(""))
-        song = self.redis.run("claim", [names.TO_WORKER], token, int(lease * 1000), time.time(), *prefixes)
-        job = self.get(song) if song else None
-        return Claim(job, token) if job else None
+        found = self.redis.run("claim", [names.TO_WORKER], token, int(lease * 1000), time.time(), *prefixes)
+        if not found:
+            return None
+        song, flat = found
+        return Claim(read_job(song, dict(zip(flat[::2], flat[1::2], strict=True))), token)
 
     def renew(self, claim: Claim, lease: float) -> bool:
         """False when another attempt or a removal came between."""
@@ -121,9 +123,8 @@ class Jobs:
 
     def forget_track(self, upload: names.Upload, track: str, files: Sequence[str]) -> None:
         """After the objects of a removed track are gone."""
-        if files:
-            self.redis.hdel(names.song_key(upload.song), *(f"file:{file}" for file in files))
-        self.redis.srem(names.REMOVING, f"{upload.song}/{upload.id}/{track}")
+        keys = [names.song_key(upload.song), names.REMOVING]
+        self.redis.run("forget_track", keys, upload.song, upload.id, track, *files)
 
     def removing(self) -> list[str]:
         """What is marked as removed and may still have objects: `<hash>/<upload>` or `<hash>/<upload>/<track>`."""

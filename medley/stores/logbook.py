@@ -12,7 +12,4 @@ class Logbook:
         self.length = length
 
     def write(self, host: str, function: str, level: str, message: str) -> None:
-        pipeline = self.redis.pipeline(transaction=True)
-        pipeline.rpush(names.LOGGING, f"{host}.{function}.{level}:{message}")
-        pipeline.ltrim(names.LOGGING, -self.length, -1)
-        pipeline.execute()
+        self.redis.run("log", [names.LOGGING], f"{host}.{function}.{level}:{message}", self.length)

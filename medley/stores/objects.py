@@ -1,10 +1,10 @@
 """Audio and what describes it in S3: one bucket, keys as in medley/names.py, medley's errors."""
 
-import io
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -18,6 +18,8 @@ from medley.errors import Unavailable
 from medley.settings import Settings
 
 PIECE = 1 << 20  # bytes read at a time
+SENT = 1 << 18  # bytes of a file sent at a time
+SIGNED = timedelta(hours=1)  # until a request must have reached the server
 ABSENT = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
 
 
@@ -67,8 +69,9 @@ class Objects:
         self.bucket = settings.s3_bucket
         self.region = settings.s3_region
         url = urlsplit(settings.s3_endpoint)
-        pool = urllib3.PoolManager(
+        self._pool = urllib3.PoolManager(
             maxsize=32,
+            blocksize=SENT,
             timeout=urllib3.Timeout(connect=3, read=60),
             retries=urllib3.Retry(total=2, backoff_factor=0.1, status_forcelist=(500, 502, 503, 504)),
         )
@@ -78,7 +81,7 @@ class Objects:
             secret_key=settings.s3_secret_key,
             secure=url.scheme == "https",
             region=settings.s3_region,
-            http_client=pool,
+            http_client=self._pool,
         )
 
     def ready(self) -> None:
@@ -88,20 +91,20 @@ class Objects:
                 self.client.make_bucket(bucket_name=self.bucket, location=self.region)
 
     def put(self, name: str, data: bytes | BinaryIO, length: int | None = None, content_type: str = "") -> None:
-        """Stores bytes, or a file of `length` bytes, under a name that is not used again for anything else."""
+        """Stores bytes, or a file of `length` bytes, under a name that is not used again for anything else.
+
+        By one request, in flat memory: of an upload in parts that is broken off, the parts stay where no listing shows
+        them. The signature leaves the data out, which would have to be read twice.
+        """
         size = len(data) if isinstance(data, bytes) else length
         if size is None:
             raise ValueError("the length of a file must be given")
-        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        headers = {"Content-Length": str(size), "Content-Type": content_type or "application/octet-stream"}
         with away():
-            self.client.put_object(
-                bucket_name=self.bucket,
-                object_name=name,
-                data=stream,
-                length=size,
-                content_type=content_type or "application/octet-stream",
-                part_size=16 << 20,
-            )
+            url = self.client.presigned_put_object(bucket_name=self.bucket, object_name=name, expires=SIGNED)
+            answer = self._pool.request("PUT", url, body=data, headers=headers)
+        if answer.status >= 300:
+            raise Unavailable(f"The object store did not take a file: it answered {answer.status}.", retry_after=5)
 
     def put_json(self, name: str, value: object) -> None:
         self.put(name, json.dumps(value).encode(), content_type="application/json")
@@ -114,7 +117,7 @@ class Objects:
                     bucket_name=self.bucket, object_name=name, offset=offset, length=length
                 )
             except S3Error as error:
-                if error.code in ABSENT:
+                if _is_absent(error):
                     return None
                 raise
         return Opened(response)
@@ -140,7 +143,7 @@ class Objects:
             try:
                 found = self.client.stat_object(bucket_name=self.bucket, object_name=name)
             except S3Error as error:
-                if error.code in ABSENT:
+                if _is_absent(error):
                     return None
                 raise
         return Stat(name, found.size or 0, found.etag or "", _seconds(found.last_modified))
@@ -164,6 +167,18 @@ class Objects:
     def remove_below(self, prefix: str) -> None:
         """Removes everything below a prefix."""
         self.remove(stat.name for stat in self.list(prefix))
+
+
+def _is_absent(error: S3Error) -> bool:
+    """Whether there is no such object; then its traceback is dropped.
+
+    minio keeps an error in the frame that raised it: a circle that holds all our callers' frames, and files that they
+    have open, until Python's collector comes by.
+    """
+    if error.code not in ABSENT:
+        return False
+    error.__traceback__ = None
+    return True
 
 
 def _seconds(modified: Any) -> float:

@@ -10,7 +10,14 @@ from redis.retry import Retry
 
 from medley.errors import Unavailable
 
-AWAY = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, redis.ReadOnlyError)
+AWAY = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.BusyLoadingError,
+    redis.ReadOnlyError,
+    redis.OutOfMemoryError,
+)
+ILL = ("MISCONF", "BUSY", "OOM", "CLUSTERDOWN", "MASTERDOWN")  # a server that answers, but cannot serve now
 
 
 class Client(redis.Redis):
@@ -20,11 +27,19 @@ class Client(redis.Redis):
         try:
             return super().execute_command(*args, **options)
         except AWAY as error:
-            raise Unavailable("Redis does not answer; try again in a moment.", retry_after=5) from error
+            raise _away() from error
+        except redis.ResponseError as error:
+            if str(error).startswith(ILL):
+                raise _away() from error
+            raise
 
     def run(self, script: str, keys: list[str], *args: Any) -> Any:
         """Runs `scripts/<script>.lua`. Loading it again when the server has forgotten it is redis-py's part."""
         return self.register_script(_source(script))(keys=keys, args=list(args))
+
+
+def _away() -> Unavailable:
+    return Unavailable("Redis does not answer; try again in a moment.", retry_after=5)
 
 
 @cache

@@ -1,8 +1,13 @@
 -- Adds a callback to a song that is in work or has succeeded; it is due at once if the job has ended.
--- KEYS song, callback, callbacks   ARGV hash, upload, callback, url, data, now
--- Returns the song's status, or false when the record names another upload by now.
+-- KEYS song, callback, callbacks   ARGV hash, upload, callback, url, data, now, how many a song may have
+-- Returns the song's status, "full", or false when the record names another upload by now.
 local status, upload = unpack(redis.call('HMGET', KEYS[1], 'status', 'upload'))
 if upload ~= ARGV[2] or status == 'canceled' or status == 'failed' then return false end
+local count = 0
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if field:sub(1, 9) == 'callback:' then count = count + 1 end
+end
+if count >= tonumber(ARGV[7]) then return 'full' end
 redis.call('HSET', KEYS[1], 'callback:' .. ARGV[3], '')
 redis.call('HSET', KEYS[2], 'song', ARGV[1], 'upload', ARGV[2], 'url', ARGV[4], 'data', ARGV[5], 'created', ARGV[6], 'state', 'waiting')
 if status == 'succeeded' then

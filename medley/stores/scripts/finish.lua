@@ -1,19 +1,25 @@
--- Ends a job: record, queue, callbacks and the event about it in one step.
+-- Ends a job: record, queue, callbacks and the event about it in one step. Repeated by the same attempt it changes nothing.
 -- KEYS song, lease, toWorker, callbacks, outbox
 -- ARGV hash, token, status, now, event, prefix of callback keys, then fields of the record
 -- Returns the callbacks that are due now, or false when another attempt or a removal came between.
-if redis.call('HGET', KEYS[1], 'token') ~= ARGV[2] then return false end
-redis.call('HSET', KEYS[1], 'status', ARGV[3], 'finished', ARGV[4], unpack(ARGV, 7))
-redis.call('HDEL', KEYS[1], 'token')
-redis.call('DEL', KEYS[2])
-redis.call('LREM', KEYS[3], 0, ARGV[1])
-redis.call('ZADD', KEYS[5], ARGV[4], ARGV[5])
+local token, ended = unpack(redis.call('HMGET', KEYS[1], 'token', 'ended'))
+local repeated = ended == ARGV[2]
+if token ~= ARGV[2] and not repeated then return false end
+if not repeated then
+  redis.call('HSET', KEYS[1], 'status', ARGV[3], 'finished', ARGV[4], 'ended', ARGV[2], unpack(ARGV, 7))
+  redis.call('HDEL', KEYS[1], 'token')
+  redis.call('DEL', KEYS[2])
+  redis.call('LREM', KEYS[3], 0, ARGV[1])
+  redis.call('ZADD', KEYS[5], ARGV[4], ARGV[5])
+end
 local due = {}
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if field:sub(1, 9) == 'callback:' then
     local callback = field:sub(10)
-    redis.call('HSET', ARGV[6] .. callback, 'state', 'due', 'status', ARGV[3], 'since', ARGV[4])
-    redis.call('ZADD', KEYS[4], ARGV[4], callback)
+    if not repeated then
+      redis.call('HSET', ARGV[6] .. callback, 'state', 'due', 'status', ARGV[3], 'since', ARGV[4])
+      redis.call('ZADD', KEYS[4], ARGV[4], callback)
+    end
     due[#due + 1] = callback
   end
 end

@@ -1,7 +1,10 @@
--- Records an attempt at a callback and when the next one is due.
--- KEYS callback, callbacks   ARGV callback, number of this attempt, the attempt as JSON, state, next attempt ("" for none), how long to keep a settled one (s)
+-- Records an attempt at a callback; and, unless another attempt has been begun since, the state after it.
+-- KEYS callback, callbacks
+-- ARGV callback, number of the attempt, the attempt as JSON, state, next attempt ("" for none), how long to keep a settled one (s)
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], 'attempt:' .. ARGV[2], ARGV[3], 'state', ARGV[4])
+redis.call('HSET', KEYS[1], 'attempt:' .. ARGV[2], ARGV[3])
+if redis.call('HGET', KEYS[1], 'tries') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'state', ARGV[4])
 if ARGV[5] ~= '' then
   redis.call('ZADD', KEYS[2], ARGV[5], ARGV[1])
 else
