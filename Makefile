@@ -2,8 +2,15 @@ PYTHON ?= python3
 BIN    := .venv/bin
 SONG   ?= examples/slow_motion_dream.mp3
 
+# Of images and clusters. dev.local is no registry: Knative takes such images as they lie on its nodes.
+REGISTRY ?= dev.local
+TAG      ?= $(shell git describe --always --dirty 2>/dev/null || echo latest)
+OVERLAY  ?= laptop
+BUILDER  ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool))))
+IMAGES    = $(patsubst functions/%/Dockerfile,%,$(wildcard functions/*/Dockerfile))
+
 .DEFAULT_GOAL := help
-.PHONY: help song up test unit lint format lock bench-http clean
+.PHONY: help song up test unit lint format lock bench-http clean images push manifests deploy undeploy
 
 help:  ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +47,7 @@ lock: .venv/ready  ## Pin the newest versions of all packages in requirements.lo
 	mv requirements.new requirements.lock
 
 bench-http: .venv/ready  ## Throughput, memory and start of the HTTP functions, beside the S3 server itself
-	$(BIN)/python benchmarks/http.py
+	$(BIN)/python -m benchmarks.http
 
 clean:  ## Remove what was built here; songs and stems stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
@@ -54,3 +61,24 @@ clean:  ## Remove what was built here; songs and stems stay
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements.lock
 	$(BIN)/pip install --disable-pip-version-check -q --no-deps -e .
 	touch $@
+
+images:  ## Build REGISTRY/<function>:TAG with docker, podman or buildah; BASE= and PIP_ARGS= go to the Dockerfiles
+	@test -n "$(BUILDER)" || { echo "none of docker, podman and buildah is here" >&2; exit 1; }
+	set -e; for name in $(IMAGES); do $(BUILDER) build -f functions/$$name/Dockerfile -t $(REGISTRY)/$$name:$(TAG) \
+	  $(if $(BASE),--build-arg BASE="$(BASE)") $(if $(PIP_ARGS),--build-arg PIP_ARGS="$(PIP_ARGS)") .; done
+
+push:  ## Push the images that `make images` built
+	set -e; for name in $(IMAGES); do $(BUILDER) push $(REGISTRY)/$$name:$(TAG); done
+
+manifests:  ## Write the objects of OVERLAY with the images of REGISTRY into build/manifests, one file each
+	sh knative/render.sh $(OVERLAY) $(REGISTRY) $(TAG) build/manifests
+
+deploy: manifests  ## Deploy OVERLAY with the images of REGISTRY to the cluster of kubectl; wait until it is ready
+	sh knative/secrets.sh
+	kubectl apply -f build/manifests
+	kubectl -n medley wait ksvc --all --for=condition=Ready --timeout=1800s
+	kubectl -n medley wait trigger --all --for=condition=Ready --timeout=300s
+	kubectl -n medley get ksvc
+
+undeploy: manifests  ## Remove what `make deploy` made; songs and secrets stay
+	kubectl delete --ignore-not-found -f build/manifests

@@ -1,0 +1,136 @@
+"""A running service as the benchmarks see it: its stores, its functions' addresses, and the processes behind them."""
+
+import http.client
+import io
+import json
+import os
+import random
+import struct
+import time
+import uuid
+import wave
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import redis
+
+from medley.local.running import Local
+from medley.settings import read
+from medley.stores.objects import Objects
+
+MODEL = "demucs_unittest"
+RATE = 44100  # Hz
+MB = 1_000_000
+MIB = 1 << 20
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Service:
+    """One `medley up` with one worker and the tiny model, which needs no weights."""
+
+    def __init__(self, local: Local) -> None:
+        about = local.about()
+        self.about = about
+        self.environment = {name: str(about[name.lower()]) for name in ("REDIS_URL", "S3_ENDPOINT")}
+        self.environment |= {
+            name: str(about[name.lower()]) for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY", "BROKER_URL")
+        }
+        self.environment["MODELS"] = MODEL
+        self.objects = Objects(read(self.environment))
+        self.redis = redis.Redis.from_url(about["redis_url"], decode_responses=True)
+
+    def port(self, function: str) -> int:
+        return int(self.about["functions"][function][0]["port"])
+
+    def process(self, function: str) -> "Process":
+        """The process that answers."""
+        return worker(int(self.about["functions"][function][0]["pid"]))
+
+    def upload(self, body: bytes, content_type: str = "audio/wav", port: int = 0) -> str:
+        """The hash of a song that was accepted; `port` of another process than the service's own."""
+        answer = ask(port or self.port("upload"), "POST", "/apiv1/separate", body, content_type)
+        return str(answer["hash"])
+
+    def remove(self, song: str) -> None:
+        ask(self.port("delete"), "DELETE", f"/apiv1/remove/{song}")
+
+    def record(self, song: str) -> dict[str, str]:
+        return dict(self.redis.hgetall(f"song:{song}"))
+
+    def ended(self, songs: list[str], limit: float = 120.0) -> None:
+        """Waits for songs to be separated."""
+        end = time.monotonic() + limit
+        for song in songs:
+            while (record := self.record(song))["status"] != "succeeded":
+                if record["status"] == "failed" or time.monotonic() > end:
+                    raise RuntimeError(f"{song} is {record['status']}: {record.get('error')}")
+                time.sleep(0.05)
+
+
+class Process:
+    """What the kernel says about a process."""
+
+    def __init__(self, pid: int) -> None:
+        self._folder = Path(f"/proc/{pid}")
+
+    def begin_peak(self) -> float:
+        """Peak memory is counted anew from here; what is resident now, MiB."""
+        (self._folder / "clear_refs").write_text("5")
+        return int((self._folder / "statm").read_text().split()[1]) * PAGE / MIB
+
+    def peak(self) -> float:
+        """The most that was resident since, MiB."""
+        status = (self._folder / "status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) / 1024
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far."""
+        fields = (self._folder / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def worker(parent: int) -> Process:
+    """gunicorn's worker, the child of the process that was started."""
+    (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return Process(int(child))
+
+
+@contextmanager
+def running() -> Iterator[Service]:
+    with TemporaryDirectory(prefix="medley-bench-") as folder, Local(Path(folder) / "data", models=[MODEL]) as local:
+        yield Service(local)
+
+
+def ask(port: int, method: str, path: str, body: bytes | None = None, content_type: str = "") -> dict[str, Any]:
+    """A JSON answer, which must be a 2xx."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+    connection.request(method, path, body, {"Content-Type": content_type} if content_type else {})
+    answer = connection.getresponse()
+    data = answer.read()
+    connection.close()
+    if answer.status >= 300:
+        raise RuntimeError(f"{method} {path}: {answer.status} {data[:300]!r}")
+    return dict(json.loads(data)) if data else {}
+
+
+def song(size: int) -> bytes:
+    """A WAV file of about `size` bytes, which is like no other: noise, repeated, with a mark of its own."""
+    second = array("h", (random.randint(-9000, 9000) for _ in range(2 * RATE))).tobytes()
+    mark = uuid.uuid4().bytes
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((2, 2, RATE, 0, "NONE", ""))
+        frames = (second * (size // len(second) + 1))[: size // 4 * 4]
+        out.writeframes(mark + frames[len(mark) :])
+    return file.getvalue()
+
+
+def seconds_of(body: bytes) -> float:
+    """Of a file by `song`."""
+    return float(struct.unpack("<I", body[40:44])[0] / 4 / RATE)
