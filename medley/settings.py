@@ -43,6 +43,7 @@ class Settings:
 
     # separate
     device: str = "auto"  # auto, cpu, cuda
+    precision: str = "exact"  # exact, fast (bfloat16), auto: fast where the processor has it
     weights_dir: str = ""  # empty: ~/.cache/medley
     time_limit: float = 600.0  # s, of one request (Knative's timeoutSeconds)
     time_margin: float = 60.0  # s before the limit at which a song is given back
@@ -69,6 +70,7 @@ class Settings:
 
 
 LOG_LEVELS = ("debug", "info", "error")
+CHOICES = {"device": ("auto", "cpu", "cuda"), "precision": ("auto", "exact", "fast"), "log_level": LOG_LEVELS}
 STORES = ("redis_url", "s3_endpoint", "s3_access_key", "s3_secret_key")
 
 
@@ -138,10 +140,9 @@ def _inconsistencies(values: Settings) -> Iterable[str]:
     unknown = [name for name in values.models if name not in MODELS]
     if unknown:
         yield f"MODELS names {', '.join(unknown)}; known are {', '.join(MODELS)}"
-    if values.device not in ("auto", "cpu", "cuda"):
-        yield f"DEVICE={values.device!r} is none of auto, cpu, cuda"
-    if values.log_level not in LOG_LEVELS:
-        yield f"LOG_LEVEL={values.log_level!r} is none of debug, info, error"
+    for name, offered in CHOICES.items():
+        if getattr(values, name) not in offered:
+            yield f"{name.upper()}={getattr(values, name)!r} is none of {', '.join(offered)}"
     for name, value in vars(values).items():
         numbers = value if isinstance(value, tuple) else (value,)
         if any(isinstance(number, int | float) and not 0 <= number < float("inf") for number in numbers):

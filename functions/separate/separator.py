@@ -11,9 +11,12 @@ import yaml
 from demucs.apply import BagOfModels, TensorChunk, apply_model
 from demucs.hf import load_safetensors_model
 from demucs.pretrained import get_model
+from demucs.utils import center_trim
 from torch.nn import functional
 
+from functions.separate.allocator import keep_memory
 from functions.separate.grid import Audio, Grid
+from functions.separate.htdemucs import Forward, fits
 from functions.separate.weights import UNTRAINED, WeightsMissing, find, folder_of
 from medley.settings import BadSettings
 
@@ -33,7 +36,7 @@ class Separator(Protocol):
     segment: int  # 0: the model takes songs whole
     stride: int  # 0 likewise
     device: str  # cpu, cuda: what "auto" took
-    precision: str  # "exact": 32 bit floats throughout
+    precision: str  # "exact": 32 bit floats throughout; "fast": the layers in bfloat16
     recipe: str  # 8 hex digits: separators of equal recipe give parts that fit together
 
     def grid(self, length: int) -> Grid:
@@ -46,16 +49,24 @@ class Separator(Protocol):
         """
 
 
-def load(model: str, device: str, weights_dir: str) -> Separator:
+def load(model: str, device: str, weights_dir: str, precision: str = "exact") -> Separator:
     """The separator of a model of `medley.models`, on "auto", "cpu" or "cuda"; needs no network.
+
+    `precision` is "exact", "fast", or "auto": fast where the processor computes in bfloat16. Whatever is no HTDemucs,
+    or runs on a GPU, goes through demucs itself, which is exact.
 
     Raises WeightsMissing where its weights are not in `weights_dir`, BadSettings where there is no such device.
     """
+    keep_memory()
     device = _device(device)
     if model == UNTRAINED:
         return DemucsSeparator(model, _untrained(), f"seed {UNTRAINED_SEED}", device)
     network = _trained(model, folder_of(weights_dir))
-    return DemucsSeparator(model, network, digest(network), device)
+    weights = digest(network)
+    if device == "cpu" and all(fits(each) for each in network.models) and _segment(network):
+        fast = _has_bf16() if precision == "auto" else precision == "fast"
+        return ForwardSeparator(model, network, weights, fast=fast)
+    return DemucsSeparator(model, network, weights, device)
 
 
 class DemucsSeparator:
@@ -93,6 +104,33 @@ class DemucsSeparator:
         )
         audio: Audio = (separated[0] * chunk.deviation + mean).cpu().numpy()
         return audio
+
+
+class ForwardSeparator(DemucsSeparator):
+    """A bag of HTDemucs networks on a CPU, run by our own forward."""
+
+    def __init__(self, model: str, network: Any, weights: str, *, fast: bool) -> None:
+        self.precision = "fast" if fast else "exact"
+        super().__init__(model, network, weights, "cpu")
+        dtype = torch.bfloat16 if fast else torch.float32
+        self._forwards = [Forward(each, dtype) for each in network.models]
+        weight = torch.tensor(network.weights)  # (networks, stems): how much of each stem is whose
+        self._shares = (weight / weight.sum(0))[..., None, None]
+
+    def separate(self, mix: Audio, mean: float, deviation: float, k: int) -> Audio:
+        start, end = self.grid(mix.shape[-1]).segment_bounds(k)
+        chunk = _NormalisedChunk(mix, mean, deviation + EPSILON, start, end - start)
+        padded = chunk.padded(self.segment)
+        separated = center_trim(self._separated(padded), chunk.length)
+        audio: Audio = (separated[0] * chunk.deviation + mean).numpy()
+        return audio
+
+    def _separated(self, padded: torch.Tensor) -> torch.Tensor:
+        """The stems of a whole segment, each from the networks that have a share in it."""
+        total = torch.zeros(())
+        for forward, share in zip(self._forwards, self._shares, strict=True):
+            total = total + forward(padded) * share
+        return total
 
 
 class _NormalisedChunk(TensorChunk):  # type: ignore[misc]  # demucs is not typed
@@ -148,6 +186,12 @@ def _device(device: str) -> str:
     # By default convolutions round to TF32, which leaves 52 dB of agreement.
     torch.backends.fp32_precision = "ieee"
     return "cuda"
+
+
+def _has_bf16() -> bool:
+    """Whether the processor itself computes in bfloat16: where it does not, that is a hundred times slower."""
+    cpu: Any = torch.cpu
+    return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
 
 
 def _trained(model: str, folder: Path) -> Any:

@@ -122,7 +122,7 @@ class Worker:
             try:
                 from functions.separate.separator import load
 
-                self._separator = (model, load(model, settings().device, settings().weights_dir))
+                self._separator = (model, load(model, settings().device, settings().weights_dir, settings().precision))
             except Exception as error:
                 self._show(f"cannot load the model: {error}")
                 raise Unavailable(f"The model cannot be loaded: {error}", retry_after=60) from error

