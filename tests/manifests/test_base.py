@@ -63,7 +63,7 @@ def test_every_event_has_a_trigger_and_every_trigger_an_event() -> None:
 @pytest.mark.parametrize("trigger", of_kind("Trigger"), ids=lambda trigger: trigger["metadata"]["name"])
 def test_a_trigger_says_all_about_its_delivery(trigger: dict[str, Any]) -> None:
     # It replaces the Broker's whole; `retry` without a back-off would be a hot loop.
-    assert {"retry", "backoffPolicy", "backoffDelay", "timeout"} <= set(trigger["spec"]["delivery"])
+    assert set(trigger["spec"]["delivery"]) == {"retry", "backoffPolicy", "backoffDelay", "timeout", "deadLetterSink"}
     assert trigger["spec"]["subscriber"]["ref"]["name"] in names.FUNCTIONS
 
 
@@ -74,11 +74,35 @@ def test_only_functions_with_a_route_can_be_reached_from_outside(service: dict[s
 
 
 @pytest.mark.parametrize("service", of_kind("Service"), ids=lambda service: service["metadata"]["name"])
-def test_a_service_keeps_within_what_knative_allows_by_default(service: dict[str, Any]) -> None:
+def test_a_service_has_bounds(service: dict[str, Any]) -> None:
+    spec, scale = service["spec"]["template"]["spec"], service["spec"]["template"]["metadata"]["annotations"]
+    assert 0 < spec["timeoutSeconds"] <= 600  # Knative refuses more
+    assert scale["autoscaling.knative.dev/min-scale"] == "0"
+    assert int(scale["autoscaling.knative.dev/max-scale"]) > 0
+    (container,) = spec["containers"]
+    (threads,) = (int(entry["value"]) for entry in container["env"] if entry["name"] == "THREADS")
+    assert threads > spec["containerConcurrency"] > 0  # probes need some too
+    assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+    assert "memory" in container["resources"]["limits"]
+
+
+@pytest.mark.parametrize("service", of_kind("Service"), ids=lambda service: service["metadata"]["name"])
+def test_an_outage_of_the_stores_ends_no_pod(service: dict[str, Any]) -> None:
+    (container,) = service["spec"]["template"]["spec"]["containers"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
+    if service["metadata"]["name"] == "separate":
+        assert "livenessProbe" not in container  # a song may keep the process busy
+    else:
+        assert container["livenessProbe"]["httpGet"]["path"] == "/"
+
+
+@pytest.mark.parametrize("service", of_kind("Service"), ids=lambda service: service["metadata"]["name"])
+def test_all_that_a_function_writes_has_a_place(service: dict[str, Any]) -> None:
     spec = service["spec"]["template"]["spec"]
-    assert 0 < spec["timeoutSeconds"] <= 600
-    flagged = {"nodeSelector", "tolerations", "affinity", "runtimeClassName", "securityContext", "initContainers"}
-    assert not flagged & set(spec)
+    (container,) = spec["containers"]
+    assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+    (volume,) = (one for one in spec["volumes"] if one["name"] == "tmp")
+    assert volume["emptyDir"]["sizeLimit"]
 
 
 def test_every_variable_in_a_manifest_is_a_setting() -> None:

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Makes the namespace medley, and in it the Secret medley-stores if there is none: new keys for the components redis and s3.
+# With stores of your own make that Secret yourself, with these names, before the first deployment.
+set -eu
+
+random() {
+  od -An -N24 -tx1 /dev/urandom | tr -d ' \n'
+}
+
+kubectl get namespace medley >/dev/null 2>&1 || kubectl create namespace medley
+if kubectl -n medley get secret medley-stores >/dev/null 2>&1; then
+  exit
+fi
+password=$(random)
+kubectl -n medley create secret generic medley-stores --from-env-file=/dev/stdin <<END
+REDIS_URL=redis://:$password@redis:6379/0
+REDIS_PASSWORD=$password
+S3_ENDPOINT=http://s3:8333
+S3_ACCESS_KEY=$(random)
+S3_SECRET_KEY=$(random)
+END

@@ -1,0 +1,107 @@
+"""What `make deploy` calls: the scripts that render an overlay and make the first secrets."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from medley import names
+from medley.settings import STORES, read
+from tests.manifests.rendering import KNATIVE, OVERLAYS, ROOT, functions, overlay, renderer
+
+KUBECTL = """#!/bin/sh
+# A cluster that has nothing yet, or the Secret already: tells what it was asked, and keeps what it was given.
+echo "$*" >> "$TOLD"
+case "$*" in
+  "get namespace medley") exit "$NAMESPACE" ;;
+  "-n medley get secret medley-stores") exit "$SECRET" ;;
+  *"create secret"*) cat > "$GIVEN" ;;
+esac
+"""
+
+
+def render(folder: Path, overlay: str = "laptop") -> "subprocess.CompletedProcess[str]":
+    renderer()  # or the test is skipped
+    command = ["sh", str(KNATIVE / "render.sh"), overlay, "registry.test/me", "v1", str(folder / "out")]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+def secrets(folder: Path, secret: int) -> tuple[str, dict[str, str]]:
+    """What kubectl was asked by secrets.sh, and what it was given; `secret` is the status of `get secret`."""
+    fake = folder / "kubectl"
+    fake.write_text(KUBECTL)
+    fake.chmod(0o755)
+    told, given = folder / "told", folder / "given"
+    given.touch()
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "TOLD": str(told), "GIVEN": str(given)}
+    environment |= {"NAMESPACE": str(secret), "SECRET": str(secret)}
+    subprocess.run(["sh", str(KNATIVE / "secrets.sh")], check=True, env=environment)
+    return told.read_text(), dict(line.split("=", 1) for line in given.read_text().splitlines())
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_rendering_writes_every_object_with_the_registrys_images(name: str, tmp_path: Path) -> None:
+    ran = render(tmp_path, name)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    written = [yaml.safe_load(path.read_text()) for path in (tmp_path / "out").iterdir()]
+    assert len(written) == len(overlay(name))
+    text = "".join(path.read_text() for path in (tmp_path / "out").iterdir())
+    expected = {f"registry.test/me/{function}:v1" for function, _ in functions(overlay(name))}
+    assert set(re.findall(r"image: (registry\.test\S+)", text)) == expected
+    assert {function for function, _ in functions(overlay(name))} == set(names.FUNCTIONS)
+    assert "image: medley/" not in text
+
+
+def test_rendering_leaves_nothing_of_the_time_before(tmp_path: Path) -> None:
+    render(tmp_path, "one-gpu")
+    before = {path.name for path in (tmp_path / "out").iterdir()}
+    render(tmp_path, "laptop")
+    after = {path.name for path in (tmp_path / "out").iterdir()}
+    assert any("weights" in name for name in before)
+    assert not any("weights" in name for name in after)
+
+
+def test_files_are_named_as_the_readme_says(tmp_path: Path) -> None:
+    render(tmp_path)
+    readme = (KNATIVE / "README.md").read_text()
+    for function in names.FUNCTIONS:
+        name = f"serving.knative.dev_v1_service_{function}.yaml"
+        assert (tmp_path / "out" / name).exists()
+    assert "build/manifests/serving.knative.dev_v1_service_$name.yaml" in readme
+    assert f"for name in {' '.join(names.FUNCTIONS)}; do" in readme
+
+
+def test_an_overlay_that_is_not_there_is_told(tmp_path: Path) -> None:
+    ran = render(tmp_path, "nowhere")
+    assert ran.returncode == 1
+    assert all(name in ran.stderr for name in OVERLAYS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_new_secrets_are_settings_and_random(tmp_path: Path) -> None:
+    told, first = secrets(tmp_path, 1)
+    assert "create namespace medley" in told
+    assert "-n medley create secret generic medley-stores" in told
+    _, second = secrets(tmp_path, 1)
+    settings = read(first)
+    assert all(getattr(settings, name) for name in STORES)
+    assert first["REDIS_PASSWORD"] in first["REDIS_URL"]
+    for name in ("REDIS_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY"):
+        assert len(first[name]) == 48
+        assert first[name] != second[name]
+        assert first[name] not in told  # a command line can be read by others
+
+
+def test_secrets_that_are_there_are_left_alone(tmp_path: Path) -> None:
+    told, given = secrets(tmp_path, 0)
+    assert "create" not in told
+    assert given == {}
+
+
+def test_images_get_all_that_they_copy() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    for path in ROOT.glob("functions/*/Dockerfile"):
+        for line in re.findall(r"^COPY (.*)", path.read_text(), re.MULTILINE):
+            assert {source.split("/")[0] for source in line.split()[:-1]} <= allowed, path
