@@ -68,17 +68,23 @@ def _within(address: IPAddress, network: str) -> bool:
 def post(target: Target, body: bytes, headers: dict[str, str], seconds: float) -> urllib3.BaseHTTPResponse:
     """POSTs to the judged address within `seconds` in all; follows no redirect.
 
-    The body of the answer is not read. Raises urllib3's HTTPError or OSError.
+    The body of the answer is not read. Raises TimeoutError when they are over, else urllib3's HTTPError, http.client's
+    HTTPException or OSError.
     """
     parts = urlsplit(target.url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection = _connection(target, seconds)
     # A time limit of a socket is one for each piece: whoever sends a byte a second would hold it for ever.
-    cut = threading.Timer(seconds, _shut, (connection,))
+    late = threading.Event()
+    cut = threading.Timer(seconds, _shut, (connection, late))
     cut.start()
     try:
         connection.request("POST", path, body=body, headers={"Host": parts.netloc.rpartition("@")[2], **headers})
         return connection.getresponse()
+    except Exception as error:
+        if late.is_set():
+            raise TimeoutError from error  # whatever being cut off looks like
+        raise
     finally:
         cut.cancel()
         connection.close()
@@ -94,7 +100,8 @@ def _connection(target: Target, seconds: float) -> HTTPConnection:
     )
 
 
-def _shut(connection: HTTPConnection) -> None:
+def _shut(connection: HTTPConnection, late: threading.Event) -> None:
     """Ends whatever waits for the connection."""
+    late.set()
     with contextlib.suppress(OSError, AttributeError):
         connection.sock.shutdown(socket.SHUT_RDWR)

@@ -110,7 +110,8 @@ def _retry_after(text: str | None) -> float | None:
 
 def _told(failure: Exception) -> str:
     """A failure in words that name no address behind the client's host name."""
-    if isinstance(failure, urllib3.exceptions.TimeoutError | TimeoutError):
+    refused = isinstance(failure, urllib3.exceptions.NewConnectionError)  # which urllib3 counts as a timeout
+    if isinstance(failure, urllib3.exceptions.TimeoutError | TimeoutError) and not refused:
         return f"no answer within {settings().callback_timeout:g} s"
     if isinstance(failure, Unresolved):
         return str(failure)
