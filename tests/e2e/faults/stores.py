@@ -1,0 +1,147 @@
+"""Faults of Redis, S3 and the Broker."""
+
+import contextlib
+import http.server
+import json
+import signal
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+from tests.e2e import wire
+from tests.e2e.faults.stage import Stage, music
+from tests.e2e.faults.worker import SONG, stopped_at_done
+from tests.e2e.harness import eventually
+
+SHORT = music(2)
+LONGER_THAN_A_LEASE = 3.0  # s
+
+
+def redis_restarted(stage: Stage) -> None:
+    song = stage.post(SONG, callback=stage.called.url)
+    stage.parts(song, 4)
+    stage.signal("redis", signal.SIGKILL)
+    assert stage.succeeded(song)["segments_computed"] <= 16 + 2
+    eventually(lambda: stage.called.bodies)
+
+
+def redis_away_during_separation(stage: Stage) -> None:
+    song = stage.post(SONG)
+    stage.parts(song, 4)
+    with stage.away("redis"):
+        time.sleep(LONGER_THAN_A_LEASE)
+    assert stage.succeeded(song)["segments_computed"] <= 16 + 2
+
+
+def redis_away_during_upload(stage: Stage) -> None:
+    with stage.away("redis"):
+        assert _upload(stage) == 503
+    assert stage.service.objects() == []
+
+
+def _upload(stage: Stage) -> int:
+    """Without the client, which would try again."""
+    return wire.upload(stage.service.local.about()["port"], SHORT, "audio/wav").status
+
+
+def redis_emptied_during_separation(stage: Stage) -> None:
+    song = stage.post(SONG, callback=stage.called.url)
+    stage.parts(song, 4)
+    upload = stage.upload(song)
+    stood = stage.stored_parts(upload)
+    stage.service.redis.flushall()
+    stage.succeeded(song)
+    written = stage.stored_parts(stage.upload(song))
+    assert stood == {name: written[name] for name in stood}
+    eventually(lambda: stage.called.bodies)
+    eventually(lambda: stage.callback(song)["state"] == "delivered")
+
+
+def redis_emptied_when_finished(stage: Stage) -> None:
+    """The callback that was not settled is called, and one that was is not called again."""
+    stage.called.statuses = [503]
+    settled, waiting = stage.post(SHORT), stage.post(SONG, callback=stage.called.url)
+    ended = [stage.succeeded(song) for song in (settled, waiting)]
+    eventually(lambda: stage.called.bodies)
+    stage.service.redis.flushall()
+    stage.called.statuses = [204]
+    for song, before in zip((settled, waiting), ended, strict=True):
+        after = eventually(lambda song=song: stage.service.client.song(song))
+        same = ("status", "name", "parts", "segments_computed", "stems", "original", "clipped", "removed")
+        assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    eventually(lambda: stage.callback(waiting)["state"] == "delivered")
+    assert stage.service.client.callbacks(settled) == []
+
+
+def s3_away_during_upload(stage: Stage) -> None:
+    records = {key: stage.service.redis.hgetall(key) for key in stage.service.redis.scan_iter("song:*")}
+    with stage.away("s3"):
+        assert _upload(stage) == 503
+        assert stage.service.client.queue()["queue"] == []
+    assert {key: stage.service.redis.hgetall(key) for key in stage.service.redis.scan_iter("song:*")} == records
+
+
+def s3_away_during_separation(stage: Stage) -> None:
+    song = stage.post(SONG)
+    stage.parts(song, 4)
+    with stage.away("s3"):
+        time.sleep(LONGER_THAN_A_LEASE)
+    assert stage.succeeded(song)["segments_computed"] <= 16 + 2
+
+
+def s3_away_while_rendering(stage: Stage) -> None:
+    """No file that was asked for is missing because the store was away when it was to be stored."""
+    song = stage.post(SONG, format="mp3")
+    stage.parts(song, 3)
+    stage.signal("separate", signal.SIGKILL)
+    stopped_at_done(stage, song)
+    with stage.away("s3"):
+        stage.signal("separate", signal.SIGCONT)
+        time.sleep(LONGER_THAN_A_LEASE)
+    ended = stage.succeeded(song)
+    files = {file["file"] for stem in ended["stems"] for file in stem["files"]}
+    assert files >= set(json.loads(stage.service.record(song)["outputs"]))
+
+
+def broker_away_during_upload(stage: Stage) -> None:
+    """Nothing listens where events are sent to, until the song has been accepted."""
+    song = stage.post(SONG, callback=stage.called.url)
+    time.sleep(1)
+    assert stage.service.client.song(song)["status"] == "queued"
+    with _broker(stage) as events:
+        stage.succeeded(song)
+        eventually(lambda: stage.called.bodies)
+        stage.settle()
+    ends = [event for event in events if b"song.separated" in event and song.encode() in event]
+    assert len(ends) == 1
+
+
+@contextlib.contextmanager
+def _broker(stage: Stage) -> Iterator[list[bytes]]:
+    """The Broker at the place where functions look for it; the events that came."""
+    behind = stage.service.local.about()["broker_url"]
+    events: list[bytes] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            events.append(body)
+            request = urllib.request.Request(behind, body, {"Content-Type": self.headers["Content-Type"]})
+            with urllib.request.urlopen(request) as answer:
+                self.send_response(answer.status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", stage.broker_port), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield events
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

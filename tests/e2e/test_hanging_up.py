@@ -1,0 +1,44 @@
+"""A client that hangs up in the middle of a stem: the function lets go of what it reads for it."""
+
+import io
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests import sounds
+from tests.e2e.harness import Service, eventually
+
+SIZE = 64 << 20  # bytes: more than all sockets on the way hold
+
+
+def test_the_connection_to_the_store_is_closed(service: Service) -> None:
+    path = _large_stem(service)
+    clients = [_read_a_little(service, path) for _ in range(12)]
+    eventually(lambda: _unread(service) == len(clients), 10)
+    for client in clients:
+        client.close()
+    eventually(lambda: _unread(service) == 0, 10)
+
+
+def _large_stem(service: Service) -> str:
+    """The path of a stem whose file was made larger than its song is."""
+    song = service.client.separate(io.BytesIO(sounds.song("wav", title="large")), format="wav").hash
+    service.ended(song)
+    name = f"{song}/{service.record(song)['upload']}/vocals.wav"
+    service.s3.put_object(bucket_name="songs", object_name=name, data=io.BytesIO(bytes(SIZE)), length=SIZE)
+    return f"/apiv1/track/{song}/vocals.wav"
+
+
+def _read_a_little(service: Service, path: str) -> socket.socket:
+    (fetch,) = service.local.about()["functions"]["fetch"]
+    client = socket.create_connection(("127.0.0.1", fetch["port"]))
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    return client
+
+
+def _unread(service: Service) -> int:
+    """How many connections to the S3 server have something unread."""
+    server = f":{urlsplit(service.local.about()['s3_endpoint']).port:04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(line[2].endswith(server) and not line[4].endswith(":00000000") for line in lines)
