@@ -53,11 +53,12 @@ clean:  ## Remove what was built here; songs and stems stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
 
 .venv/ready: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "medley needs Python 3.11 or newer; say which with PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "medley needs Python 3.11, 3.12 or 3.13; say which with PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv --help >/dev/null 2>&1 && $(PYTHON) -c 'import ensurepip' 2>/dev/null \
 	  || { echo "Python cannot make virtual environments here: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
+	@echo "installing packages into .venv: a minute or two"
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements.lock
 	$(BIN)/pip install --disable-pip-version-check -q --no-deps -e .
 	touch $@

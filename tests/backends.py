@@ -50,7 +50,11 @@ def running(command: list[str], ready: Callable[[], bool], log: Path, **environm
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(3)
+        except subprocess.TimeoutExpired:  # SeaweedFS takes up to a quarter of a minute
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager
