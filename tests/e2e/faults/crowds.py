@@ -90,6 +90,7 @@ def up_killed_and_started_again(stage: Stage) -> None:
     songs = [stage.post(SONG), stage.post(SHORT, callback=stage.called.url)]
     stage.parts(songs[0], 4)
     before = _processes(local.data)
+    assert before
     local.kill()
     local.start()
     assert not [process for process in before if process in _processes(local.data)]

@@ -65,11 +65,11 @@ class Stage:
             record = self.service.record(song)
             return record if record.get("token", before) != before else None
 
-        return eventually(look, 60, pause=0.02)
+        return eventually(look, LONGEST, pause=0.02)
 
     def parts(self, song: str, number: int) -> None:
         """Waits until that many parts are on record."""
-        eventually(lambda: int(self.service.record(song).get("parts", "-1")) >= number, 60, pause=0.02)
+        eventually(lambda: int(self.service.record(song).get("parts", "-1")) >= number, LONGEST, pause=0.02)
 
     def stored_parts(self, upload: Upload) -> dict[str, Any]:
         """The objects of parts that are there for every stem, and when each was written."""
@@ -166,7 +166,7 @@ class Stage:
             finally:
                 place.shutdown(socket.SHUT_RDWR)
                 thread.join()
-        eventually(self._stores_answer, 60)
+        eventually(self._stores_answer, LONGEST)
 
     def _stores_answer(self) -> bool:
         self.service.s3.put_object("songs", "probe", io.BytesIO(b"x"), 1)

@@ -114,8 +114,23 @@ def broker_away_during_upload(stage: Stage) -> None:
         stage.succeeded(song)
         eventually(lambda: stage.called.bodies)
         stage.settle()
-    ends = [event for event in events if b"song.separated" in event and song.encode() in event]
-    assert len(ends) == 1
+    assert len(_ends(events, song)) == 1
+
+
+def broker_away_at_the_end(stage: Stage) -> None:
+    """The callback is called all the same, and the event about the song's end comes later."""
+    song = stage.post(SONG, callback=stage.called.url)
+    with _broker(stage) as before:
+        stage.parts(song, 4)
+    stage.succeeded(song)
+    eventually(lambda: stage.called.bodies)
+    with _broker(stage) as after:
+        stage.settle()
+    assert [len(_ends(events, song)) for events in (before, after)] == [0, 1]
+
+
+def _ends(events: list[bytes], song: str) -> list[bytes]:
+    return [event for event in events if b"song.separated" in event and song.encode() in event]
 
 
 @contextlib.contextmanager

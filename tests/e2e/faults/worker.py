@@ -10,7 +10,7 @@ from tests.e2e.faults.stage import STEMS, Stage, music
 from tests.e2e.harness import eventually
 
 SONG = music(16)
-LONG = music(40)
+LONG = music(36)
 
 
 def killed_at_ten_random_points(stage: Stage) -> None:
@@ -29,7 +29,7 @@ def killed_at_ten_random_points(stage: Stage) -> None:
         os.killpg(stage.worker(song), signal.SIGKILL)
         stood |= {name: at for name, at in stage.stored_parts(stage.upload(song)).items() if name not in stood}
     ended = stage.succeeded(song)
-    assert ended["segments_computed"] <= 40 + 2 * len(steps)
+    assert ended["segments_computed"] <= 36 + 2 * len(steps)
     written = stage.stored_parts(stage.upload(song))
     assert stood == {name: written[name] for name in stood}  # what had been done was not done again
     assert len(stage.lines("song claimed", song)) == len(steps) + 1
@@ -121,7 +121,7 @@ def stopped_past_its_lease(stage: Stage) -> None:
     assert stage.service.record(song).get("token", other) == other
     ended = stage.succeeded(song)
     assert len(stage.lines("song separated", song)) == 1
-    assert ended["segments_computed"] <= 16 + 2
+    assert ended["segments_computed"] <= 16 + 1  # what the overtaken worker did after it is not on record
 
 
 def stopped_while_removed(stage: Stage) -> None:
