@@ -3,8 +3,11 @@
 import contextlib
 import io
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 from tests import sounds
 from tests.e2e.harness import Service, eventually
@@ -12,14 +15,20 @@ from tests.e2e.harness import Service, eventually
 SIZE = 64 << 20  # bytes: more than all sockets on the way hold
 
 
-def test_the_connection_to_the_store_is_closed(service: Service) -> None:
-    path = _large_stem(service)
-    before = _unread(service)  # by whoever else has to do with the store at present
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Service]:
+    """A service that nobody else has to do with: every connection to its store is of this test."""
+    with Service(tmp_path / "data", ping=600) as service:
+        yield service
+
+
+def test_the_connection_to_the_store_is_closed(alone: Service) -> None:
+    path = _large_stem(alone)
     with contextlib.ExitStack() as clients:
         for _ in range(12):
-            clients.enter_context(_read_a_little(service, path))
-        eventually(lambda: _unread(service) > before)  # of those whose client reads no more
-    eventually(lambda: _unread(service) <= before)
+            clients.enter_context(_read_a_little(alone, path))
+        eventually(lambda: _unread(alone) >= 1)  # of those whose client reads no more
+    eventually(lambda: _unread(alone) == 0)
 
 
 def _large_stem(service: Service) -> str:
