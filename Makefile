@@ -10,7 +10,7 @@ BUILDER  ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v 
 IMAGES    = $(patsubst functions/%/Dockerfile,%,$(wildcard functions/*/Dockerfile))
 
 .DEFAULT_GOAL := help
-.PHONY: help song up test unit lint format lock bench-http clean images push manifests deploy undeploy
+.PHONY: help song up test unit lint format lock lock-benchmarks bench-http clean images push manifests deploy undeploy
 
 help:  ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,18 @@ lock: .venv/ready  ## Pin the newest versions of all packages in requirements.lo
 	  | sed "s/ ; (platform_machine == 'arm64' and sys_platform == 'darwin') or sys_platform == 'linux'$$//" \
 	  | sed "s/ and ((platform_machine == 'arm64' and sys_platform == 'darwin') or sys_platform == 'linux')$$//" > requirements.new
 	mv requirements.new requirements.lock
+
+# Only what requirements.lock does not pin already; for the oldest Python, whose packages the newer ones take too.
+lock-benchmarks: .venv/ready  ## Pin what only benchmarks need in benchmarks/requirements.lock
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile pyproject.toml --extra benchmarks --constraint requirements.lock --python-version 3.11 --no-header \
+	  --no-annotate -q --no-emit-index-url --no-emit-find-links --output-file requirements.new
+	awk -F== 'NR == FNR { pinned[$$1]; next } !($$1 in pinned)' requirements.lock requirements.new > benchmarks/requirements.lock
+	rm requirements.new
+
+.venv/benchmarks: benchmarks/requirements.lock .venv/ready
+	$(BIN)/pip install --disable-pip-version-check -q -c requirements.lock -r benchmarks/requirements.lock
+	touch $@
 
 bench-http: .venv/ready  ## Throughput, memory and start of the HTTP functions, beside the S3 server itself
 	$(BIN)/python -m benchmarks.http
