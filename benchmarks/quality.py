@@ -1,6 +1,5 @@
 """How near our separator is to Demucs' own network, and how good both are (`python -m benchmarks.quality`)."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,33 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.child import serve
-from functions.separate.grid import Grid, OverlapAdd
 from medley.audio import Mix, decode
-from medley.settings import settings
+from medley.parts import SCALE
+from medley.separation import Separation
 
 BAND = Path(__file__).resolve().parents[1] / "tests" / "audio" / "band12"
+MODEL = "htdemucs"
+OVERLAP = 0.25
 Audio = NDArray[np.float32]
-Segment = Callable[[int], Audio]
 Decibels = dict[str, float]
 
 
-class Sums:
-    """Energy of a reference, and of the difference to it, by stem, over all parts."""
+def decoded(song: Path, folder: str) -> Mix:
+    """A song's samples, in a file in `folder`."""
+    with song.open("rb") as file:
+        return decode(file, Path(folder) / "mix")
 
-    def __init__(self, stems: tuple[str, ...]) -> None:
-        self.stems = stems
-        self._signal = np.zeros(len(stems))
-        self._error = np.zeros(len(stems))
 
-    def add(self, reference: Audio, estimate: Audio) -> None:
-        """Two parts (stems, 2, n)."""
-        wanted = reference.astype(np.float64)
-        self._signal += (wanted**2).sum((1, 2))
-        self._error += ((wanted - estimate) ** 2).sum((1, 2))
-
-    def decibels(self) -> Decibels:
-        ratio = 10 * np.log10(self._signal / np.maximum(self._error, 1e-30))
-        return {stem: round(float(value), 2) for stem, value in zip(self.stems, ratio, strict=True)}
+def decibels(stems: tuple[str, ...], reference: Audio, estimate: Audio) -> Decibels:
+    """How much stronger each stem of a reference (stems, 2, n) is than an estimate's difference to it."""
+    ratios = {}
+    for stem, wanted, found in zip(stems, reference.astype(np.float64), estimate, strict=True):
+        error = float(((wanted - found) ** 2).sum())
+        ratios[stem] = round(float(10 * np.log10((wanted**2).sum() / max(error, 1e-30))), 2)
+    return ratios
 
 
 def main() -> None:
@@ -45,75 +41,61 @@ def main() -> None:
     from demucs.apply import TensorChunk, apply_model
     from demucs.pretrained import get_model
 
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    demucs = get_model("htdemucs")
+    demucs = get_model(MODEL)
+    segment = int(demucs.models[0].segment * demucs.samplerate)
+    stride = int((1 - OVERLAP) * segment)
 
-    def by_demucs(mix: Mix, grid: Grid) -> Segment:
-        """Its own network and normalisation, on our segments."""
-        deviation = mix.deviation + 1e-8
-        normalised = ((torch.tensor(np.ascontiguousarray(mix.samples)) - mix.mean) / deviation)[None]
+    def normalised(mix: Mix) -> Any:
+        return ((torch.tensor(np.ascontiguousarray(mix.samples)) - mix.mean) / (mix.deviation + 1e-8))[None]
 
-        def segment(k: int) -> Audio:
-            start, end = grid.segment_bounds(k)
-            out = apply_model(demucs, TensorChunk(normalised, start, end - start), shifts=0, split=False)[0]
-            audio: Audio = (out * deviation + mix.mean).numpy()
-            return audio
-
-        return segment
-
-    def whole(mix: Mix) -> Audio:
-        """As the command line has it, last segment and all."""
-        deviation = mix.deviation + 1e-8
-        normalised = ((torch.tensor(np.ascontiguousarray(mix.samples)) - mix.mean) / deviation)[None]
-        audio: Audio = (apply_model(demucs, normalised, shifts=0, overlap=0.25)[0] * deviation + mix.mean).numpy()
+    def back(out: Any, mix: Mix) -> Audio:
+        audio: Audio = (out * (mix.deviation + 1e-8) + mix.mean).numpy()
         return audio
 
-    def answer(song: str, precision: str) -> dict[str, Any]:
-        from functions.separate.separator import load
+    def by_demucs(mix: Mix) -> Audio:
+        """As its command line has it."""
+        return back(apply_model(demucs, normalised(mix), shifts=0, overlap=OVERLAP)[0], mix)
 
-        ours = load("htdemucs", "cpu", settings().weights_dir, precision)
+    def on_our_grid(mix: Mix) -> Audio:
+        """`apply_model`'s algorithm without the last segment where the one before covers it already."""
+        whole, length = normalised(mix), mix.length
+        weight = torch.cat([torch.arange(1, segment // 2 + 1), torch.arange(segment - segment // 2, 0, -1)])
+        weight = weight / weight.max()
+        out, weights = torch.zeros(len(demucs.sources), 2, length), torch.zeros(length)
+        for start in range(0, max(1, length - segment + stride), stride):
+            chunk = TensorChunk(whole, start, segment)
+            stems = apply_model(demucs, chunk, shifts=0, split=False)[0]
+            out[..., start : start + segment] += weight[: chunk.length] * stems
+            weights[start : start + segment] += weight[: chunk.length]
+        return back(out / weights, mix)
+
+    def answer(song: str, precision: str) -> dict[str, Any]:
+        from functions.separate.engine import Engine
+
+        ours = Engine("cpu", precision).separator(Separation(MODEL))
+
+        def by_us(mix: Mix) -> Audio:
+            """As parts hold it: 24 bits at half amplitude, before any encoding."""
+            audio: Audio = np.concatenate(list(ours.parts(mix)), -1) / np.float32(SCALE)
+            return audio
+
         with TemporaryDirectory() as folder:
             mix = decoded(Path(song), folder)
-            grid = ours.grid(mix.length)
-            agreement = Sums(ours.stems)
-            theirs = joined(grid, by_demucs(mix, grid))
-            for part, reference in zip(joined(grid, _by(ours, mix)), theirs, strict=True):
-                agreement.add(reference, part)
-            return {
-                "precision": ours.precision,
-                "agreement_db": agreement.decibels(),
-                "sdr_db": _sdr(
-                    ours.stems, lambda band: np.concatenate(list(joined(ours.grid(band.length), _by(ours, band))), -1)
-                ),
-                "sdr_demucs_db": _sdr(ours.stems, whole),
-            }
+            agreement = decibels(ours.stems, on_our_grid(mix), by_us(mix))
+        sdr = {
+            f"sdr{whose}_db": _sdr(ours.stems, separate) for whose, separate in (("", by_us), ("_demucs", by_demucs))
+        }
+        return {"precision": ours.precision, "agreement_db": agreement, **sdr}
 
     serve(answer)
 
 
-def decoded(song: Path, folder: str) -> Mix:
-    with song.open("rb") as file:
-        return decode(file, Path(folder) / "mix")
-
-
-def _by(separator: Any, mix: Mix) -> Segment:
-    return lambda k: separator.separate(mix.samples, mix.mean, mix.deviation, k)
-
-
-def joined(grid: Grid, segment: Segment) -> "Any":
-    """The parts, one after the other."""
-    overlap = OverlapAdd(grid)
-    return (overlap.add(k, segment(k)) for k in range(grid.count))
-
-
 def _sdr(stems: tuple[str, ...], separate: Callable[[Mix], Audio]) -> Decibels:
     """Global SDR on a song whose stems are known, over both channels."""
-    sums = Sums(stems)
     with TemporaryDirectory() as folder:
         estimate = separate(decoded(BAND / "mixture.flac", folder))
-        known = [decoded(BAND / f"{stem}.flac", folder).samples.copy() for stem in stems]
-    sums.add(np.stack(known), estimate)
-    return sums.decibels()
+        known = np.stack([decoded(BAND / f"{stem}.flac", folder).samples.copy() for stem in stems])
+    return decibels(stems, known, estimate)
 
 
 if __name__ == "__main__":

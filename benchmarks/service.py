@@ -84,6 +84,10 @@ class Process:
     def begin_peak(self) -> float:
         """Peak memory is counted anew from here; what is resident now, MiB."""
         (self._folder / "clear_refs").write_text("5")
+        return self.resident()
+
+    def resident(self) -> float:
+        """MiB."""
         return int((self._folder / "statm").read_text().split()[1]) * PAGE / MIB
 
     def peak(self) -> float:
