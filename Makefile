@@ -10,10 +10,10 @@ BUILDER  ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v 
 IMAGES    = $(patsubst functions/%/Dockerfile,%,$(wildcard functions/*/Dockerfile))
 
 .DEFAULT_GOAL := help
-.PHONY: help song up test unit lint format lock lock-benchmarks bench-http clean images push manifests deploy undeploy
+.PHONY: help song up test unit lint format lock lock-benchmarks clean images push manifests deploy undeploy
 
 help:  ## What there is to run
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 song: .venv/ready  ## Separate SONG=path (an example without it): everything from nothing to stems on disk
 	$(BIN)/medley once "$(SONG)"
@@ -58,8 +58,24 @@ lock-benchmarks: .venv/ready  ## Pin what only benchmarks need in benchmarks/req
 	$(BIN)/pip install --disable-pip-version-check -q -c requirements.lock -r benchmarks/requirements.lock
 	touch $@
 
+.PHONY: bench-http bench-separate bench-network bench-memory bench-coldstart
+ROUNDS_ = $(if $(ROUNDS),--rounds $(ROUNDS))
+ONLY_   = $(if $(ONLY),--only $(ONLY))
+
 bench-http: .venv/ready  ## Throughput, memory and start of the HTTP functions, beside the S3 server itself
 	$(BIN)/python -m benchmarks.http
+
+bench-separate: .venv/benchmarks  ## Separating SONG, beside stock Demucs; ROUNDS= of each, ONLY="whole warm quality writing"
+	$(BIN)/python -m benchmarks.separate "$(SONG)" $(ROUNDS_) $(ONLY_)
+
+bench-network: .venv/benchmarks  ## HTDemucs' forward alone, beside stock, onnxruntime and OpenVINO; ROUNDS=
+	$(BIN)/python -m benchmarks.network $(ROUNDS_)
+
+bench-memory: .venv/benchmarks  ## Memory by the length of songs, and after 200 of them; ONLY="tiny real many"
+	$(BIN)/python -m benchmarks.memory $(ONLY_)
+
+bench-coldstart: .venv/benchmarks  ## From the start of a process to its first segment, step by step; ROUNDS=
+	$(BIN)/python -m benchmarks.coldstart $(ROUNDS_)
 
 clean:  ## Remove what was built here; songs and stems stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
