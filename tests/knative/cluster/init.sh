@@ -40,9 +40,8 @@ mount_folders() {
     mount --bind "$state/$folder" "/run/state/$folder"
     mount --make-rshared "/run/state/$folder"
   done
-  mkdir -p "$state/log" "$state/volumes" /tmp/hostpath_pv  # where kube-controller-manager makes its volumes
+  mkdir -p "$state/log"
   mount --bind "$state/log" /var/log
-  mount --bind "$state/volumes" /tmp/hostpath_pv
 }
 
 # kubelet sets some values of the whole machine. It finds them as it wants them in files laid over them, and leaves the machine
