@@ -85,8 +85,11 @@ deploy: manifests  ## Deploy OVERLAY with the images of REGISTRY to the cluster 
 undeploy: manifests  ## Remove what `make deploy` made; songs and secrets stay
 	kubectl delete --ignore-not-found -f build/manifests
 
-cluster:  ## Run a Kubernetes with Knative on this machine, for tests; needs root, Debian and Go
+cluster:  ## Run a Kubernetes with Knative and medley on this machine, for tests; needs root, Debian and Go
 	@tests/knative/cluster/up.sh
+
+test-cluster: .venv/ready  ## The tests that take what `make cluster` runs
+	@bash -c '. tests/knative/cluster/settings.sh && exec $(BIN)/pytest tests/knative/on_cluster'
 
 cluster-down:  ## Stop it and remove what it has stored
 	@tests/knative/cluster/down.sh

@@ -19,12 +19,12 @@ claim_addresses() {
 cable() {
   ip netns add "$node"
   ip link add "$node" type veth peer name eth0 netns "$node"
-  ip addr add "$host_ip/24" dev "$node"
+  ip addr add "$HOST_IP/24" dev "$node"
   ip link set "$node" up
   ip -n "$node" link set lo up
   ip -n "$node" addr add "$node_ip/24" dev eth0
   ip -n "$node" link set eth0 up
-  ip -n "$node" route add default via "$host_ip"  # the host forwards nothing: pods reach the host, and no further
+  ip -n "$node" route add default via "$HOST_IP"  # the host forwards nothing: pods reach the host, and no further
   ip route add "$service_range" via "$node_ip"
   ip route add "$pod_range" via "$node_ip"
 }

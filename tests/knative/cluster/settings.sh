@@ -10,13 +10,13 @@ log=$cluster/log
 export PATH=$bin:$PATH:/usr/sbin:/sbin KUBECONFIG=$cluster/kubeconfig
 
 node=medley             # the node, its network namespace, the host's end of the cable to it
-host_ip=10.99.0.1
+export HOST_IP=10.99.0.1  # what is in capitals, tests/knative/on_cluster reads too
 node_ip=10.99.0.2
 node_range=10.99.0.0/24
 pod_range=10.244.0.0/24
 service_range=10.96.0.0/16
 apiserver_ip=10.96.0.1
-export INGRESS_IP=10.96.0.80 INGRESS_LOCAL_IP=10.96.0.81  # also what tests/knative/on_cluster calls
+export INGRESS_IP=10.96.0.80 INGRESS_LOCAL_IP=10.96.0.81
 domain=example.com
 
 fail() {

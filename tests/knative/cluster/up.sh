@@ -1,6 +1,6 @@
 #!/bin/bash
-# Brings up a single-node Kubernetes with Knative Serving and Eventing and a test ingress on this machine. Each stage leaves
-# alone what is there already, and puts right what a crash left behind.
+# Brings up a single-node Kubernetes with Knative Serving and Eventing and a test ingress on this machine, and medley on it.
+# Each stage leaves alone what is there already, and puts right what a crash left behind.
 set -euo pipefail
 . "$(dirname "$0")/settings.sh"
 
@@ -27,5 +27,6 @@ stage "node, Kubernetes" node.sh up
 stage "images of the programs" images.sh
 stage "volumes" volumes.sh
 stage "Knative Serving, Eventing, ingress" knative.sh
+stage "medley" medley.sh
 echo
 echo "  export KUBECONFIG=$KUBECONFIG PATH=$bin:\$PATH"
