@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from medley.local import ports
@@ -27,6 +28,11 @@ PATH = f"/{manifests.NAMESPACE}/default"
 TIMEOUT = START = 300  # s, Knative's defaults for a whole answer and for its begin
 
 
+class BrokerProcess(NamedTuple):
+    url: str  # that events are posted to
+    pid: int
+
+
 class Processes:
     name = "processes"
     address = HOST
@@ -38,7 +44,7 @@ class Processes:
                 name: stack.enter_context(_queue_proxy(find(documents, "Service", name), address, Path(folder)))
                 for name, address in addresses.items()
             }
-            yield stack.enter_context(_broker(documents, services, Path(folder)))
+            yield stack.enter_context(running_broker(documents, services, Path(folder))).url
 
     @contextmanager
     def medley(self, setting: Setting) -> Iterator[Running]:
@@ -57,7 +63,7 @@ class Processes:
                 )
                 for name in _hearing(documents)
             }
-            door.open(stack.enter_context(_broker(documents, services, Path(folder))))
+            door.open(stack.enter_context(running_broker(documents, services, Path(folder))).url)
             yield LocalMedley(running, door, f"http://{services['sweep']}")
 
 
@@ -75,8 +81,8 @@ def built() -> Path:
 
 
 @contextmanager
-def _broker(documents: Sequence[Document], services: Mapping[str, str], folder: Path) -> Iterator[str]:
-    """The URL of Knative's Broker, whose Services listen at these host:ports."""
+def running_broker(documents: Sequence[Document], services: Mapping[str, str], folder: Path) -> Iterator[BrokerProcess]:
+    """Knative's Broker, whose Services listen at these host:ports."""
     (port,) = ports.free(1)
     told = {
         "listen": f"{HOST}:{port}",
@@ -90,7 +96,7 @@ def _broker(documents: Sequence[Document], services: Mapping[str, str], folder: 
         process = subprocess.Popen([*DIES_WITH_US, str(built() / "parts")], stdin=stdin, stdout=log, stderr=log)
     try:
         eventually(lambda: process.poll() is None and _listens(port), pause=0.02)
-        yield f"http://{HOST}:{port}{PATH}"
+        yield BrokerProcess(f"http://{HOST}:{port}{PATH}", process.pid)
     finally:
         process.kill()
         process.wait()
@@ -104,7 +110,14 @@ def _listens(port: int) -> bool:
 
 
 def _queue_proxy(service: Document, address: str, folder: Path) -> AbstractContextManager[str]:
-    """The host:port of a queue-proxy in front of `address`, as the controller of Knative's Services would start it."""
+    """The host:port of a queue-proxy in front of `address`."""
+    port = urlsplit(address).port or 0
+    log = folder / f"queue-{service['metadata']['name']}.log"
+    return queue_proxy(built() / "queue", (HOST, port), queue_proxy_environment(service), log)
+
+
+def queue_proxy_environment(service: Document) -> dict[str, str]:
+    """What the controller of Knative's Services tells the queue-proxy of a revision, but for its ports."""
     revision, name = service["spec"]["template"]["spec"], service["metadata"]["name"]
     timeout = revision.get("timeoutSeconds", TIMEOUT)
     environment = {
@@ -121,9 +134,7 @@ def _queue_proxy(service: Document, address: str, folder: Path) -> AbstractConte
         "SERVING_LOGGING_CONFIG": "",
         "SERVING_LOGGING_LEVEL": "",
     }
-    text = {variable: str(value) for variable, value in environment.items()}
-    port = urlsplit(address).port or 0
-    return queue_proxy(built() / "queue", (HOST, port), text, folder / f"queue-{name}.log")
+    return {variable: str(value) for variable, value in environment.items()}
 
 
 def _hearing(documents: Sequence[Document]) -> set[str]:
