@@ -21,7 +21,6 @@ OUTSIDE = os.environ.get("INGRESS_IP", "")  # where the ingress serves who is ou
 INSIDE = os.environ.get("INGRESS_LOCAL_IP", "")  # and who is inside
 HOST = os.environ.get("HOST_IP", "")  # this machine, as pods reach it
 DOMAIN = "example.com"
-STORES = {"REDIS_URL": "redis", "S3_ENDPOINT": "s3"}
 
 
 class Deployed(Service):
@@ -36,7 +35,8 @@ class Deployed(Service):
 
     @property
     def redis(self) -> redis.Redis:
-        return redis.Redis.from_url(secrets()["REDIS_URL"].replace("@redis:", f"@{address('redis')}:"), decode_responses=True)
+        url = secrets()["REDIS_URL"].replace("@redis:", f"@{address('redis')}:")
+        return redis.Redis.from_url(url, decode_responses=True)
 
     @property
     def s3(self) -> Minio:
@@ -72,9 +72,9 @@ def request(url: str, timeout: float = 60, **headers: str) -> tuple[int, bytes]:
             return error.code, error.read()
 
 
-def outside(function: str, path: str = "/") -> tuple[int, bytes]:
+def outside(function: str, path: str = "/", timeout: float = 60) -> tuple[int, bytes]:
     """What a function answers to who is outside the cluster."""
-    return request(f"http://{OUTSIDE}{path}", Host=f"{function}.{NAMESPACE}.{DOMAIN}")
+    return request(f"http://{OUTSIDE}{path}", timeout, Host=f"{function}.{NAMESPACE}.{DOMAIN}")
 
 
 def inside(function: str, path: str = "/") -> tuple[int, bytes]:
@@ -105,7 +105,7 @@ def asleep(function: str, limit: float = 120) -> None:
 
 @contextlib.contextmanager
 def settings(**values: str) -> Iterator[None]:
-    """Other settings of the functions, inside the block: pods that start there have them, those from before are ended."""
+    """Other settings of the functions inside the block; pods from before it are ended."""
     before = get("configmap", "medley")["data"]
     _set(values)
     try:

@@ -1,4 +1,4 @@
-"""Twelve songs at once: as many workers as there may be, each song once, the oldest first, and nobody left in the end."""
+"""Twelve songs at once: as many workers as there may be, each song once, oldest first, and nobody left in the end."""
 
 import io
 import threading

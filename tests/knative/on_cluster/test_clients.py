@@ -5,19 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests import sounds
+from tests.e2e import test_clients as known
 from tests.e2e.harness import listening
-from tests.e2e.test_clients import (  # noqa: F401  # played here again, with the client below
-    Client,
-    check,
-    test_health,
-    test_names_of_one_track_are_one_file,
-    test_queue_with_a_body,
-    test_remove_is_last,
-    test_the_callback_brings_back_the_data_unchanged,
-    test_track,
-    test_what_stands_in_redis,
-)
-from tests.e2e.test_clients import UPLOADS
 from tests.e2e.wire import API, Address, as_json, ask, text, upload
 from tests.knative.on_cluster.deployed import DOMAIN, HOST, OUTSIDE, Deployed, address
 from tests.knative.on_cluster.kubectl import NAMESPACE
@@ -25,7 +14,7 @@ from tests.knative.on_cluster.kubectl import NAMESPACE
 SECONDS = {"gateway": 1.3, "function": 1.4}  # of audio: another song at each door
 
 
-class Outside(Client):
+class Outside(known.Client):
     """Outside of the cluster."""
 
     def port(self, path: str) -> Address:
@@ -36,22 +25,31 @@ class Outside(Client):
 
 
 @pytest.fixture(scope="module", params=["gateway", "function"])
-def client(medley: Deployed, request: pytest.FixtureRequest) -> Iterator[Client]:
+def client(medley: Deployed, request: pytest.FixtureRequest) -> Iterator[known.Client]:
     """One whose song is separated."""
     with listening(HOST) as called:
         one = Outside(medley, request.param, called)
         answer = one.send("separate", sounds.song("mp3", SECONDS[one.door]))
-        check(answer, "separate")
+        known.check(answer, "separate")
         one.song = answer.json["hash"]
         assert medley.ended(one.song)["status"] == "succeeded"
         yield one
         medley.client.remove(one.song)
 
 
-@pytest.mark.parametrize("name", UPLOADS)
-def test_an_upload_again_is_the_same_song(client: Client, name: str) -> None:
+# With this client, in this order
+test_callback = known.test_the_callback_brings_back_the_data_unchanged
+test_queue = known.test_queue_with_a_body
+test_track = known.test_track
+test_names_of_one_track_are_one_file = known.test_names_of_one_track_are_one_file
+test_health = known.test_health
+test_what_stands_in_redis = known.test_what_stands_in_redis
+
+
+@pytest.mark.parametrize("name", known.UPLOADS)
+def test_an_upload_again_is_the_same_song(client: known.Client, name: str) -> None:
     answer = client.send(name, sounds.song("mp3", SECONDS[client.door]))
-    check(answer, name)
+    known.check(answer, name)
     assert answer.json["hash"] == client.song
 
 
@@ -61,3 +59,6 @@ def test_16_mb_pass_the_gateway() -> None:
     answer = upload(gateway, body, kind)
     assert answer.status == 200
     assert ask(gateway, "DELETE", f"{API}/remove/{answer.json['hash']}").status == 200
+
+
+test_remove_is_last = known.test_remove_is_last

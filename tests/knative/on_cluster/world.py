@@ -1,14 +1,13 @@
-"""The world of a cluster: Knative's Broker and Triggers in a namespace of their own, the tests' servers outside of it."""
+"""The world of a cluster: a Broker and Triggers in a namespace of their own, the tests' servers outside of it."""
 
 import copy
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from tests.knative.on_cluster.deployed import HOST, address
-from tests.knative.on_cluster.kubectl import applied, get, kubectl
+from tests.knative.on_cluster.kubectl import applied, kubectl
 from tests.manifests.rendering import Document, find, of_kind
 
 
