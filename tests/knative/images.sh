@@ -15,7 +15,7 @@ for store in valkey seaweedfs nginx; do
   buildah build -f tests/knative/images/$store.Dockerfile --build-arg BASE=localhost/base -t dev.local/$store:test . >&2
 done
 
-there=$("$@" -n k8s.io images ls -q)
+there=$("$@" -n k8s.io images ls -q | grep ":$tag$" || true)
 for image in $(buildah images --format '{{.Name}}:{{.Tag}}' | grep -E "^dev.local/.*:($tag|test)$"); do
   echo "$there" | grep -qx "$image" ||
     buildah push -q "$image" "docker-archive:/dev/stdout:$image" | "$@" -n k8s.io images import - >&2

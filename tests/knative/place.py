@@ -10,7 +10,7 @@ from tests.e2e.harness import Service
 
 @dataclass(frozen=True)
 class Setting:
-    """Settings of medley's functions, and s between two pings (0: knative/base's schedule). Equal ones share a place."""
+    """Settings of the functions, and s between two pings (0: as knative/base says). Equal ones share a place."""
 
     environment: tuple[tuple[str, str], ...] = ()
     ping: float = 1.0

@@ -14,13 +14,12 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from medley.local import ports
-from medley.local.process import die_with_parent
 from tests.backends import missing
 from tests.e2e.harness import eventually
 from tests.knative import manifests
 from tests.knative.local import HOST, Door, LocalMedley, address, service
 from tests.knative.place import Running, Setting
-from tests.knative.queue_proxy import permitted, queue_proxy
+from tests.knative.queue_proxy import DIES_WITH_US, permitted, queue_proxy
 from tests.manifests.rendering import ROOT, Document, find, of_kind
 
 MODULE = Path(__file__).parent / "parts"
@@ -76,8 +75,8 @@ def built() -> Path:
     if not permitted():
         missing("root, who may make network namespaces,")
     BINARIES.mkdir(parents=True, exist_ok=True)
-    command = ["go", "build", "-trimpath", "-ldflags=-s -w", f"-o={BINARIES}/", ".", "knative.dev/serving/cmd/queue"]
-    subprocess.run(command, cwd=MODULE, check=True)
+    options = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w", f"-o={BINARIES}/"]
+    subprocess.run(["go", "build", *options, ".", "knative.dev/serving/cmd/queue"], cwd=MODULE, check=True)
     return BINARIES
 
 
@@ -94,8 +93,7 @@ def running_broker(documents: Sequence[Document], services: Mapping[str, str], f
     file = folder / f"broker-{port}"
     file.with_suffix(".json").write_text(json.dumps(told))
     with file.with_suffix(".json").open("rb") as stdin, file.with_suffix(".log").open("wb") as log:
-        command = [str(built() / "parts")]
-        process = subprocess.Popen(command, stdin=stdin, stdout=log, stderr=log, preexec_fn=die_with_parent)
+        process = subprocess.Popen([*DIES_WITH_US, str(built() / "parts")], stdin=stdin, stdout=log, stderr=log)
     try:
         eventually(lambda: process.poll() is None and _listens(port), pause=0.02)
         yield BrokerProcess(f"http://{HOST}:{port}{PATH}", process.pid)

@@ -1,8 +1,8 @@
 """Knative's queue-proxy in front of a server of this machine, in a network namespace of its own.
 
-It binds fixed ports beside its serving port, so one namespace holds only one of it. The namespace has no name and no way
-out: it belongs to a thread and to the process that it starts, and is gone with them, however they end. Connections are
-passed on between it and the machine.
+It binds fixed ports beside its serving port, so one namespace holds only one of it. The namespace has no name and no
+way out: it belongs to a thread and to the process that it starts, and is gone with them, however they end. Connections
+are passed on between it and the machine.
 """
 
 import contextlib
@@ -17,11 +17,11 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from medley.local.process import die_with_parent
 from tests.knative.relay import Address, listen, relay, shut
 
 SERVING: Address = ("127.0.0.1", 8012)  # where it listens inside
 START = 30.0  # s
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")  # a command's begin: it ends with the thread that starts it
 _NEW_NET = 0x40000000  # CLONE_NEWNET
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 0x1  # SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP
 _FLAGS = "16sh14x"  # struct ifreq: an interface's name and its flags
@@ -49,7 +49,7 @@ class _Pod:
     def __init__(self, binary: Path, port: int, environment: Mapping[str, str], log: Path) -> None:
         self.door = listen()
         self.towards_function: socket.socket
-        self._command, self._port, self._log = [str(binary)], port, log
+        self._command, self._port, self._log = [*DIES_WITH_US, str(binary)], port, log
         self._environment = {**environment, "USER_PORT": str(port), "QUEUE_SERVING_PORT": str(SERVING[1])}
         self._up, self._end = threading.Event(), threading.Event()
         self._failure: Exception | None = None
@@ -84,9 +84,7 @@ class _Pod:
     @contextlib.contextmanager
     def _running(self) -> Iterator["subprocess.Popen[bytes]"]:
         with self._log.open("ab") as log:
-            process = subprocess.Popen(
-                self._command, env=self._environment, stdout=log, stderr=log, preexec_fn=die_with_parent
-            )
+            process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
         try:
             yield process
         finally:

@@ -50,7 +50,7 @@ class Subscriber:
     def __init__(self, *answers: Answer | int) -> None:
         self.answers = [Answer(answer) if isinstance(answer, int) else answer for answer in answers] or [Answer()]
         self.got: list[Delivery] = []
-        self.given: list[int] = []
+        self.given: list[tuple[Delivery, Answer]] = []
         self.most = 0  # requests at a time
         self._running = 0
         self._lock = threading.Lock()
@@ -63,7 +63,7 @@ class Subscriber:
         answer = self.answer(delivery)
         with self._lock:
             self._running -= 1
-            self.given.append(answer.status)
+            self.given.append((delivery, answer))
         return answer
 
     def answer(self, delivery: Delivery) -> Answer:

@@ -3,7 +3,6 @@
 import json
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,9 +26,7 @@ class World(Protocol):
     name: str
     address: str  # where servers of the tests must listen to be reached
 
-    def broker(
-        self, documents: Sequence[Document], addresses: Mapping[str, str]
-    ) -> AbstractContextManager[str]:
+    def broker(self, documents: Sequence[Document], addresses: Mapping[str, str]) -> AbstractContextManager[str]:
         """A Broker of its own with the Triggers among `documents`; the URL that events are posted to.
 
         `addresses` has the servers (`http://host:port`) that stand for the Knative Services which the Triggers name.
@@ -46,8 +43,10 @@ class Lab:
     """A world's Broker as rows use it, with what came of it."""
 
     world: World
+    functions: Mapping[str, str] = field(default_factory=dict)  # addresses of medley's own, for the rows that ask them
     url: str = ""
     subscribers: dict[str, Subscriber] = field(default_factory=dict)
+    sent: float = 0.0  # when the last event was, in s since 1970
 
     @contextmanager
     def broker(self, documents: Sequence[Document], **subscribers: Subscriber) -> Iterator[None]:
@@ -63,11 +62,13 @@ class Lab:
 
     def send(self, event: Mapping[str, Any], mode: Mode = "structured") -> int:
         """Posts an event; the status of the Broker's answer."""
-        return post(self.url, *encoded(event, mode))
+        status = post(self.url, *encoded(event, mode))
+        self.sent = time.time()
+        return status
 
     def calm(self) -> None:
         """Waits until no deliveries come any more."""
-        while time.time() - max((one.at for one in self._deliveries()), default=0) < QUIET:
+        while time.time() - max([self.sent, *(one.at for one in self._deliveries())]) < QUIET:
             time.sleep(0.05)
 
     def eventually(self, subscriber: Subscriber, count: int) -> list[Delivery]:
@@ -92,7 +93,7 @@ def encoded(event: Mapping[str, Any], mode: Mode) -> tuple[bytes, dict[str, str]
     if mode == "structured":
         return json.dumps(event).encode(), {"Content-Type": "application/cloudevents+json"}
     inner = ("data", "datacontenttype")
-    headers = {f"ce-{name}": urllib.parse.quote(str(value), safe="/:") for name, value in event.items() if name not in inner}
+    headers = {f"ce-{name}": str(value) for name, value in event.items() if name not in inner}
     return json.dumps(event.get("data")).encode(), {**headers, "Content-Type": str(event["datacontenttype"])}
 
 

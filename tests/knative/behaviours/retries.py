@@ -75,7 +75,7 @@ def as_often_as_the_trigger_says(lab: Lab, function: str, event_type: str, retri
 
 
 def own_delivery(lab: Lab) -> None:
-    """A Trigger's delivery takes the place of the Broker's as a whole; only the dead letter sink is still the Broker's."""
+    """A Trigger's delivery replaces the Broker's as a whole; only the dead letter sink is still the Broker's."""
     one, two, letters = Subscriber(503), Subscriber(503), Subscriber()
     fallback = {"retry": 5, "backoffPolicy": "linear", "backoffDelay": "PT0.02S"}
     own = manifests.trigger("one", retry=1, backoffPolicy="linear", backoffDelay="PT0.02S")

@@ -15,7 +15,9 @@ CLAIMS = "kubernetes.podspec-persistent-volume-claim"
 
 @pytest.fixture(scope="module", autouse=True)
 def _namespace() -> Iterator[None]:
-    with applied({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}):
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "medley"}}
+    with applied(namespace), applied(account, namespace=NAMESPACE):  # Knative tries whether the pods could be made
         yield
 
 
