@@ -62,9 +62,10 @@ EVENTS: dict[str, Row] = {
     "events that separate cannot use": Row(events.separate),
     "events that callback cannot use": Row(events.callback),
     "lines that logsink cannot use": Row(events.logsink),
-    "Redis missing at the start and away later": Row(missing.redis, OWN),
-    "S3 missing at the start": Row(missing.s3, OWN),
-    "a wrong secret": Row(missing.wrong_secret, OWN),
+    "Redis missing at the start and away later": Row(missing.redis_away, OWN),
+    "S3 missing at the start": Row(missing.s3_away, OWN),
+    "wrong keys of S3": Row(missing.wrong_keys, OWN),
+    "a wrong password of Redis": Row(missing.wrong_password, OWN),
 }
 
 PLAIN = Setting()
