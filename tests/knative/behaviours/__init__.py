@@ -47,6 +47,7 @@ BROKER: dict[str, Row] = {
     "a dead letter is taken with any words": Row(letters.taken_with_any_words),
     "an error of more than 768 bytes ends the Broker": Row(letters.ended_by_a_long_answer, LOADED),
     "what is no event is refused": Row(refused.no_event),
+    "an attribute with a line break is refused": Row(refused.line_break),
     "another Broker is not found": Row(refused.another_broker),
     "an event of a megabyte": Row(refused.a_megabyte),
     "a Trigger without a function": Row(refused.no_function, CHECKED),
