@@ -81,12 +81,3 @@ def test_songs(world: str, row: SongRow, pool: Pool, called: Called, undisturbed
     for song in place.songs:
         with contextlib.suppress(ClientError):  # removed by the row
             running.service.client.remove(song)
-
-
-def test_what_is_left_out_says_why() -> None:
-    """And the table says how long it is."""
-    rows = [*BROKER.values(), *EVENTS.values(), *SONGS.values()]
-    left_out = {(world, why) for row in rows for world, why in row.left_out.items()}
-    assert all(why for _, why in left_out)
-    for world in ("rehearsal", "processes", "cluster"):
-        print(f"{world}: {sum(world not in row.left_out for row in rows)} of {len(rows)} behaviours")
