@@ -1,6 +1,7 @@
 """The cluster of `make cluster`, on which all tests here run; one after the other, since they share it."""
 
 import json
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from tests.backends import missing
 from tests.e2e.harness import Called, listening
-from tests.knative.on_cluster.deployed import HOST, Deployed
+from tests.knative.on_cluster.deployed import HOST, Deployed, resolved
 from tests.manifests.rendering import ROOT
 
 REPORTS = ROOT / "build" / "cluster"
@@ -23,6 +24,20 @@ def _cluster() -> None:
         subprocess.run(look, check=True, capture_output=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         missing("a cluster with medley (make cluster)")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _names() -> Iterator[None]:
+    """Names inside the cluster, which this machine does not know."""
+    known = socket.getaddrinfo
+
+    def look(host: str | None, *arguments: Any, **options: Any) -> Any:
+        inside = isinstance(host, str) and host.endswith(".svc.cluster.local")
+        return known(resolved(str(host)) if inside else host, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", look)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +64,7 @@ def report() -> Callable[[str, Any], None]:
     return write
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name in written:
         terminalreporter.section(name)
         terminalreporter.write_line((REPORTS / f"{name}.json").read_text())

@@ -57,6 +57,14 @@ def address(service: str, namespace: str = NAMESPACE) -> str:
 
 
 @cache
+def resolved(host: str) -> str:
+    """The address of a name inside the cluster: of a function it is the ingress."""
+    service, namespace = host.split(".")[:2]
+    found = get("service", service, namespace=namespace)["spec"]
+    return INSIDE if found["type"] == "ExternalName" else str(found["clusterIP"])
+
+
+@cache
 def secrets() -> dict[str, str]:
     data = get("secret", "medley-stores")["data"]
     return {name: base64.b64decode(value).decode() for name, value in data.items()}
@@ -79,7 +87,7 @@ def outside(function: str, path: str = "/", timeout: float = 60) -> tuple[int, b
 
 def inside(function: str, path: str = "/") -> tuple[int, bytes]:
     """What it answers to who is inside."""
-    return request(f"http://{INSIDE}{path}", Host=f"{function}.{NAMESPACE}.svc.cluster.local")
+    return request(f"http://{function}.{NAMESPACE}.svc.cluster.local{path}")
 
 
 def is_outside(function: str) -> bool:

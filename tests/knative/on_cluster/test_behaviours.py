@@ -1,26 +1,42 @@
 """The table of behaviours once more, with the real thing."""
 
-import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from tests.knative import world
-from tests.knative.behaviours import BROKER
+from tests.e2e.faults.stage import Reference
+from tests.e2e.harness import Called
+from tests.knative.behaviours import BROKER, EVENTS, SONGS, Row, SongRow
+from tests.knative.on_cluster.kubectl import NAMESPACE
+from tests.knative.on_cluster.running import OnCluster
 from tests.knative.on_cluster.world import Cluster
+from tests.knative.test_behaviours import Pool, table
+from tests.knative.world import Lab
+
+WORLDS = {Cluster.name: Cluster()}
+FUNCTIONS = {name: f"http://{name}.{NAMESPACE}.svc.cluster.local" for name in ("separate", "callback", "logsink")}
+
+pytestmark = pytest.mark.timeout(900)
 
 
-class Lab(world.Lab):
-    def send(self, event: Mapping[str, Any], mode: world.Mode = "structured") -> int:
-        status = super().send(event, mode)
-        print("SENT", status, time.time())
-        return status
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    running = Pool(WORLDS)
+    yield running
+    running.drop()
 
 
-@pytest.mark.parametrize("name", BROKER, ids=[name.replace(" ", "-") for name in BROKER])
-def test_broker(name: str) -> None:
-    row = BROKER[name]
-    if Cluster.name in row.left_out:
-        pytest.skip(row.left_out[Cluster.name])
-    row.play(Lab(Cluster()))
+@pytest.mark.parametrize(("world", "row"), table(BROKER, WORLDS))
+def test_broker(world: str, row: Row) -> None:
+    row.play(Lab(WORLDS[world]))
+
+
+@pytest.mark.parametrize(("world", "row"), table(EVENTS, WORLDS))
+def test_events(world: str, row: Row) -> None:
+    row.play(Lab(WORLDS[world], FUNCTIONS))
+
+
+@pytest.mark.parametrize(("world", "row"), table(SONGS, WORLDS))
+def test_songs(world: str, row: SongRow, pool: Pool, called: Called, undisturbed: Reference) -> None:
+    running = pool.get(world, row.setting)
+    pool.play(row, OnCluster(service=running.service, called=called, undisturbed=undisturbed, running=running))

@@ -1,17 +1,15 @@
 """Twelve songs at once: as many workers as there may be, each song once, oldest first, and nobody left in the end."""
 
 import io
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests import sounds
 from tests.e2e.harness import eventually
-from tests.knative.on_cluster.deployed import Deployed, asleep, pods, ready
+from tests.knative.on_cluster.deployed import Deployed, asleep
+from tests.knative.on_cluster.watching import watching
 
 SONGS = 12
 SECONDS = 150.0  # of audio: over 20 s of work on one core
@@ -33,29 +31,6 @@ def burst(medley: Deployed, report: Callable[[str, Any], None]) -> tuple[list[st
         asleep("separate")
     report("burst", seen)
     return songs, seen
-
-
-@contextmanager
-def watching(medley: Deployed) -> Iterator[list[dict[str, Any]]]:
-    """Looks once a second: the pods there are, those that are ready, the songs in the queue."""
-    seen: list[dict[str, Any]] = []
-    begin, end = time.monotonic(), threading.Event()
-
-    def look() -> None:
-        while not end.wait(1):
-            found = pods("separate")
-            alive = [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
-            waiting = medley.redis.llen("toWorker")
-            row = {"pods": len(found), "alive": len(alive), "ready": sum(map(ready, alive)), "songs": waiting}
-            seen.append({"s": round(time.monotonic() - begin, 1), **row})
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        end.set()
-        thread.join()
 
 
 Burst = tuple[list[str], list[dict[str, Any]]]

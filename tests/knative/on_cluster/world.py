@@ -4,10 +4,12 @@ import copy
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from tests.knative.on_cluster.deployed import HOST, address
 from tests.knative.on_cluster.kubectl import applied, kubectl
+from tests.knative.on_cluster.running import Running, running
+from tests.knative.place import Setting
 from tests.manifests.rendering import Document, find, of_kind
 
 
@@ -27,6 +29,9 @@ class Cluster:
                     what = f"{one['kind']}/{one['metadata']['name']}"
                     kubectl("wait", "--for=condition=Ready", "--timeout=60s", what, namespace=namespace)
             yield f"http://{address('broker-ingress', 'knative-eventing')}/{namespace}/default"
+
+    def medley(self, setting: Setting) -> AbstractContextManager[Running]:
+        return running(setting)
 
 
 def _metadata(document: Document, namespace: str) -> Document:

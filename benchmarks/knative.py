@@ -1,0 +1,77 @@
+"""What Knative's parts and the stores take and cost, for docs/scaling.md: `make bench-knative`."""
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import report
+from benchmarks.sizing import asking, backbone, burst, capacity, counting, events, idling, storing, sweeping, waking
+from benchmarks.sizing.backbone import Backbone
+
+NAME = "knative"
+MACHINE: dict[str, Any] = {
+    "requests": asking,
+    "events": events,
+    "counts": counting,
+    "sweep": sweeping,
+    "storage": storing,
+}
+CLUSTER: dict[str, Any] = {"waking": waking, "burst": burst, "idle": idling}
+PARTS = {**MACHINE, **CLUSTER}
+
+
+def main() -> None:
+    """Measures, prints tables, writes out/knative.json with what was measured before of other parts, and a plot."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=[name for name in PARTS if _possible(name)])
+    parser.add_argument("--rounds", type=int, default=3, help="of what starts from zero")
+    parser.add_argument("--minutes", type=float, default=idling.MINUTES, help="of idleness")
+    asked = parser.parse_args()
+    own = {"waking": lambda: waking.measure(asked.rounds), "idle": lambda: idling.measure(asked.minutes)}
+    found = _before()
+    for name in PARTS:
+        if name in asked.only:
+            found[name] = _noted(own.get(name, PARTS[name].measure) if name in CLUSTER else _on_machine(name))
+            report.show(PARTS[name].rows(found[name]))
+            report.write(NAME, found)
+    if "burst" in asked.only:
+        report.plot("burst", lambda axes: burst.draw(axes, found["burst"]))
+    if all(name in found for name in MACHINE):
+        report.show(capacity.rows(found))
+
+
+def _possible(part: str) -> bool:
+    """Knative's parts are built by Go; the cluster is that of `make cluster`."""
+    if part in CLUSTER:
+        return Path(os.environ.get("KUBECONFIG", "")).is_file()
+    return part in ("counts", "sweep") or (shutil.which("go") is not None and os.geteuid() == 0)
+
+
+def _on_machine(part: str) -> Callable[[], dict[str, Any]]:
+    def measure() -> dict[str, Any]:
+        with backbone.running() as stores:
+            return dict(MACHINE[part].measure(stores))
+
+    return measure
+
+
+def _noted(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What was measured, when, and on what."""
+    begin, found = report.hardware(), measure()
+    load = [begin["load"][0], report.hardware()["load"][0]]
+    return {**found, "hardware": {**begin, "load": load}, "date": datetime.date.today().isoformat()}
+
+
+def _before() -> dict[str, Any]:
+    """Findings of earlier runs, so that parts can be measured one by one."""
+    file = report.OUT / f"{NAME}.json"
+    return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+if __name__ == "__main__":
+    main()
