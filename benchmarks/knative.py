@@ -11,7 +11,6 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.sizing import asking, backbone, burst, capacity, counting, events, idling, storing, sweeping, waking
-from benchmarks.sizing.backbone import Backbone
 
 NAME = "knative"
 MACHINE: dict[str, Any] = {
@@ -34,11 +33,10 @@ def main() -> None:
     asked = parser.parse_args()
     own = {"waking": lambda: waking.measure(asked.rounds), "idle": lambda: idling.measure(asked.minutes)}
     found = _before()
-    for name in PARTS:
-        if name in asked.only:
-            found[name] = _noted(own.get(name, PARTS[name].measure) if name in CLUSTER else _on_machine(name))
-            report.show(PARTS[name].rows(found[name]))
-            report.write(NAME, found)
+    for name in sorted(asked.only, key=list(PARTS).index):
+        found[name] = _noted(own.get(name, CLUSTER[name].measure) if name in CLUSTER else _on_machine(name))
+        report.show(PARTS[name].rows(found[name]))
+        report.write(NAME, found)
     if "burst" in asked.only:
         report.plot("burst", lambda axes: burst.draw(axes, found["burst"]))
     if all(name in found for name in MACHINE):

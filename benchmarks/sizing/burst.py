@@ -32,7 +32,12 @@ def measure() -> Found:
         medley.client.remove(song)
     work = [float(record["finished"]) - float(record["started"]) for record in records]
     ended = max(float(record["finished"]) for record in records) - begin
-    return {"seen": seen, "uploaded_s": round(uploaded, 1), "ended_s": round(ended, 1), "work_s": [round(one, 1) for one in work]}
+    return {
+        "seen": seen,
+        "uploaded_s": round(uploaded, 1),
+        "ended_s": round(ended, 1),
+        "work_s": [round(one, 1) for one in work],
+    }
 
 
 def rows(found: Found) -> list[Row]:

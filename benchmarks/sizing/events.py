@@ -23,7 +23,7 @@ UNHEARD = "127.0.0.1:9"  # where the other Triggers' functions would be: their f
 
 
 def measure(backbone: Backbone) -> dict[str, Any]:
-    """Rates a second; from the POST until Redis has the line, in ms; processor time of each process for an event, in ms."""
+    """Rates a second; ms from the POST until Redis has the line; ms of processor time of each process for an event."""
     with behind.running(backbone, "logsink") as function, tempfile.TemporaryDirectory() as folder:
         services = {"separate": UNHEARD, "callback": UNHEARD, "logsink": f"127.0.0.1:{function.port}"}
         with running_broker(manifests.base(), services, Path(folder)) as broker:
@@ -80,7 +80,10 @@ def rows(found: dict[str, Any]) -> list[Row]:
     return [
         ("events a second that the Broker takes", f"{found['accepted_per_s']}"),
         ("events a second that logsink has written down", f"{found['delivered_per_s']}"),
-        ("from the POST of an event to its line in Redis, p50 / p95", f"{found['p50_ms']:.1f} / {found['p95_ms']:.1f} ms"),
+        (
+            "from the POST of an event to its line in Redis, p50 / p95",
+            f"{found['p50_ms']:.1f} / {found['p95_ms']:.1f} ms",
+        ),
         ("processor time of an event, ms", cpu),
         ("size of an event", f"{min(found['bytes'].values())} to {max(found['bytes'].values())} bytes"),
     ]

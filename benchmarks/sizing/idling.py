@@ -30,7 +30,19 @@ class Watch:
     """Follows all pods of functions from its start on."""
 
     def __init__(self) -> None:
-        command = ["kubectl", "-n", NAMESPACE, "get", "pods", "-l", SERVICE, "--watch", "--output-watch-events", "-o", "json"]
+        command = [
+            "kubectl",
+            "-n",
+            NAMESPACE,
+            "get",
+            "pods",
+            "-l",
+            SERVICE,
+            "--watch",
+            "--output-watch-events",
+            "-o",
+            "json",
+        ]
         self.lives: dict[str, Life] = {}
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self._follow, daemon=True).start()
@@ -68,7 +80,12 @@ def measure(minutes: float = MINUTES) -> dict[str, Any]:
         seconds[life.function] += max(0.0, min(life.end, end) - max(life.begin, begin))
     hour = {name: round(seconds[name] * 60 / minutes) for name in names.FUNCTIONS}
     lives = [round(life.end - life.begin, 1) for life in watch.lives.values() if life.end < end]
-    return {"minutes": minutes, "pod_s_an_hour": hour, "pods_s": lives, "pod_minutes_an_hour": round(sum(hour.values()) / 60, 1)}
+    return {
+        "minutes": minutes,
+        "pod_s_an_hour": hour,
+        "pods_s": lives,
+        "pod_minutes_an_hour": round(sum(hour.values()) / 60, 1),
+    }
 
 
 def rows(found: dict[str, Any]) -> list[Row]:

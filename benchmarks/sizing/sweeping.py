@@ -1,4 +1,4 @@
-"""What a sweep costs where many songs are stored, and what it takes to read all records again when Redis was emptied."""
+"""What a sweep costs where many songs are stored, and what reading all records again takes after Redis was emptied."""
 
 import time
 import uuid

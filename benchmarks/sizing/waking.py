@@ -57,7 +57,10 @@ def _call(function: str) -> float:
 
 
 def _quantiles(times: list[float]) -> Found:
-    return {"p50": round(1000 * statistics.median(times), 1), "p95": round(1000 * statistics.quantiles(times, n=20)[18], 1)}
+    return {
+        "p50": round(1000 * statistics.median(times), 1),
+        "p95": round(1000 * statistics.quantiles(times, n=20)[18], 1),
+    }
 
 
 def _event(medley: Deployed) -> float:
@@ -86,7 +89,12 @@ def _song(medley: Deployed) -> Found:
         end = time.time()
     record = medley.record(name)
     medley.client.remove(name)
-    steps = {"accepted": accepted, "claimed": float(record["started"]), "separated": float(record["finished"]), "called": end}
+    steps = {
+        "accepted": accepted,
+        "claimed": float(record["started"]),
+        "separated": float(record["finished"]),
+        "called": end,
+    }
     return {step: round(at - begin, 2) for step, at in steps.items()}
 
 
@@ -108,5 +116,12 @@ def rows(found: Found) -> list[Row]:
         warm = found["warm_ms"][name]
         table.append((name, f"{cold['median']:.2f} s", f"{warm['p50']:.0f} ms", f"{warm['p95']:.0f} ms"))
     warm = found["event_warm_ms"]
-    table.append(("an event, from its POST to Redis", f"{found['event_cold_s']:.2f} s", f"{warm['p50']:.0f} ms", f"{warm['p95']:.0f} ms"))
+    table.append(
+        (
+            "an event, from its POST to Redis",
+            f"{found['event_cold_s']:.2f} s",
+            f"{warm['p50']:.0f} ms",
+            f"{warm['p95']:.0f} ms",
+        )
+    )
     return [*table, *((f"a song of {SECONDS} s, until {step}", f"{at:.2f} s") for step, at in found["song_s"].items())]
