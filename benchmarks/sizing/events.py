@@ -1,6 +1,7 @@
 """Events through Knative's Broker to `logsink`: how many a second, how quickly, and what they cost."""
 
 import json
+import socket
 import statistics
 import tempfile
 import time
@@ -19,6 +20,7 @@ from tests.manifests.rendering import ROOT
 
 ALONE, TOGETHER = 200, 3000  # events, one after the other and as quickly as the Broker takes them
 CONNECTIONS = 8
+WAITING = 1000  # events
 UNHEARD = "127.0.0.1:9"  # where the other Triggers' functions would be: their filters let none of these events through
 
 
@@ -40,6 +42,7 @@ def measure(backbone: Backbone) -> dict[str, Any]:
         "p95_ms": round(1000 * statistics.quantiles(times, n=20)[18], 2),
         "cpu_ms": {name: round(1000 * seconds / TOGETHER, 3) for name, seconds in spent.items()},
         "bytes": _sizes(),
+        "waiting_kib": _waiting(),
     }
 
 
@@ -61,6 +64,19 @@ def _together(backbone: Backbone, url: str) -> tuple[float, float]:
     while backbone.redis.llen(names.LOGGING) < wanted:
         time.sleep(0.01)
     return taken.rate, TOGETHER / (time.perf_counter() - start)
+
+
+def _waiting() -> float:
+    """KiB of the Broker's memory for an event that waits for its function to answer."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2 * WAITING) as deaf, tempfile.TemporaryDirectory() as folder:
+        services = {"separate": UNHEARD, "callback": UNHEARD, "logsink": f"127.0.0.1:{deaf.getsockname()[1]}"}
+        with running_broker(manifests.base(), services, Path(folder)) as broker:
+            process = Process(broker.pid)
+            load.ask([_line(broker.url)] * CONNECTIONS, CONNECTIONS)
+            before = process.begin_peak()
+            load.ask([_line(broker.url)] * WAITING, CONNECTIONS)
+            time.sleep(2)  # until all have reached the function
+            return round((process.peak() - before) * 1024 / WAITING, 1)
 
 
 def _line(url: str) -> Request:
@@ -85,5 +101,6 @@ def rows(found: dict[str, Any]) -> list[Row]:
             f"{found['p50_ms']:.1f} / {found['p95_ms']:.1f} ms",
         ),
         ("processor time of an event, ms", cpu),
+        ("the Broker's memory for an event that waits", f"{found['waiting_kib']:.0f} KiB"),
         ("size of an event", f"{min(found['bytes'].values())} to {max(found['bytes'].values())} bytes"),
     ]
