@@ -5,7 +5,6 @@ import datetime
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,11 @@ def main() -> None:
     own = {"waking": lambda: waking.measure(asked.rounds), "idle": lambda: idling.measure(asked.minutes)}
     found = _before()
     for name in sorted(asked.only, key=list(PARTS).index):
-        found[name] = _noted(own.get(name, CLUSTER[name].measure) if name in CLUSTER else _on_machine(name))
-        report.show(PARTS[name].rows(found[name]))
+        begin = report.hardware()
+        found[name] = own.get(name, CLUSTER[name].measure)() if name in CLUSTER else _on_machine(name)
+        found.setdefault("measured", {})[name] = _when(begin)
         report.write(NAME, found)
+        report.show(PARTS[name].rows(found[name]))
     if "burst" in asked.only:
         report.plot("burst", lambda axes: burst.draw(axes, found["burst"]))
     if all(name in found for name in MACHINE):
@@ -50,19 +51,15 @@ def _possible(part: str) -> bool:
     return part in ("counts", "sweep") or (shutil.which("go") is not None and os.geteuid() == 0)
 
 
-def _on_machine(part: str) -> Callable[[], dict[str, Any]]:
-    def measure() -> dict[str, Any]:
-        with backbone.running() as stores:
-            return dict(MACHINE[part].measure(stores))
-
-    return measure
+def _on_machine(part: str) -> dict[str, Any]:
+    with backbone.running() as stores:
+        return dict(MACHINE[part].measure(stores))
 
 
-def _noted(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What was measured, when, and on what."""
-    begin, found = report.hardware(), measure()
+def _when(begin: dict[str, Any]) -> dict[str, Any]:
+    """On what a part was measured, how busy that was before and after, and the day."""
     load = [begin["load"][0], report.hardware()["load"][0]]
-    return {**found, "hardware": {**begin, "load": load}, "date": datetime.date.today().isoformat()}
+    return {**begin, "load": load, "date": datetime.date.today().isoformat()}
 
 
 def _before() -> dict[str, Any]:

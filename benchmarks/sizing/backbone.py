@@ -19,7 +19,7 @@ from medley.local.process import die_with_parent
 from medley.settings import Settings, read
 from medley.stores.objects import Objects
 
-START = 30.0  # s
+START, STOP = 30.0, 3.0  # s
 METRIC = re.compile(r"^SeaweedFS_s3_(\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 UNASKED = ("info", "config|resetstat")  # the benchmark's own commands
 
@@ -105,6 +105,9 @@ def _process(command: list[str]) -> Iterator[int]:
         yield process.pid
     finally:
         process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP)
+        process.kill()  # seaweedfs may wait for a connection that nobody closes
         process.wait()
 
 
