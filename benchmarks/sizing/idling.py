@@ -52,13 +52,9 @@ class Watch:
         self._process.wait()
 
     def _follow(self) -> None:
-        """What kubectl writes is one indented document after the other."""
-        document = ""
+        """Each line is a document."""
         for line in self._process.stdout or ():
-            document += line
-            if line.startswith("}"):
-                self._take(json.loads(document))
-                document = ""
+            self._take(json.loads(line))
 
     def _take(self, change: dict[str, Any]) -> None:
         about, now = change["object"]["metadata"], time.time()
