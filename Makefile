@@ -32,6 +32,7 @@ lint: .venv/ready  ## Style, types and layers
 	$(BIN)/ruff check -q
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@! command -v gofmt >/dev/null || { unformatted=$$(gofmt -l tests) && test -z "$$unformatted" || { echo "gofmt: $$unformatted" >&2; exit 1; }; }
 
 format: .venv/ready  ## Bring the code into shape
 	$(BIN)/ruff format -q

@@ -1,17 +1,14 @@
 """Faults against the real processes. After each: one result or one visible failure, and nothing left over."""
 
 import contextlib
-import io
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from medley.client import ClientError
 from medley.local import ports
 from tests.e2e.faults import FAULTS, Setting
-from tests.e2e.faults.stage import LONGEST, STEMS, Reference, Stage, stem_of
+from tests.e2e.faults.stage import Stage
 from tests.e2e.harness import Service
 
 Pool = dict[Setting, tuple[Service, int]]
@@ -24,21 +21,6 @@ def pool() -> Iterator[Pool]:
     yield running
     for service, _ in running.values():
         service.local.stop()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(service: Service) -> Reference:
-    """The stems of a song from a service where nothing fails."""
-    known: dict[bytes, dict[str, NDArray[np.float64]]] = {}
-
-    def stems(audio: bytes) -> dict[str, NDArray[np.float64]]:
-        if audio not in known:
-            song = service.client.separate(io.BytesIO(audio), format="wav").hash
-            assert service.ended(song, LONGEST)["status"] == "succeeded"
-            known[audio] = {stem: stem_of(service, song, stem) for stem in STEMS}
-        return known[audio]
-
-    return stems
 
 
 def _service(pool: Pool, setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> tuple[Service, int]:
