@@ -10,7 +10,8 @@ BUILDER  ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v 
 IMAGES    = $(patsubst functions/%/Dockerfile,%,$(wildcard functions/*/Dockerfile))
 
 .DEFAULT_GOAL := help
-.PHONY: help song up test unit lint format lock bench-http clean images push manifests deploy undeploy
+.PHONY: help song up test unit lint format lock bench-http clean images push manifests deploy undeploy \
+  cluster cluster-down test-cluster
 
 help:  ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +51,7 @@ lock: .venv/ready  ## Pin the newest versions of all packages in requirements.lo
 bench-http: .venv/ready  ## Throughput, memory and start of the HTTP functions, beside the S3 server itself
 	$(BIN)/python -m benchmarks.http
 
-clean:  ## Remove what was built here; songs and stems stay
+clean: cluster-down  ## Remove what was built here; songs and stems stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
 
 .venv/ready: requirements.lock pyproject.toml
@@ -84,3 +85,12 @@ deploy: manifests  ## Deploy OVERLAY with the images of REGISTRY to the cluster 
 
 undeploy: manifests  ## Remove what `make deploy` made; songs and secrets stay
 	kubectl delete --ignore-not-found -f build/manifests
+
+cluster:  ## Run a Kubernetes with Knative and medley on this machine, for tests; needs root, Debian and Go
+	@tests/knative/cluster/up.sh
+
+test-cluster: .venv/ready  ## The tests that take what `make cluster` runs
+	@bash -c '. tests/knative/cluster/settings.sh && exec $(BIN)/pytest tests/knative/on_cluster'
+
+cluster-down:  ## Stop it and remove what it has stored
+	@tests/knative/cluster/down.sh

