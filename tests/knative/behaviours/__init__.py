@@ -79,9 +79,9 @@ SONGS: dict[str, SongRow] = {
     "separate killed during a song": SongRow(PLAIN, songs.killed),
     "separate terminated during a song": SongRow(PLAIN, songs.terminated),
     "two songs at concurrency 1": SongRow(PLAIN, songs.two_songs),
-    "fifty uploads at once": SongRow(PLAIN, songs.burst),
     "the Broker away during an upload": SongRow(PLAIN, songs.broker_away),
     "the Broker away when a song ends": SongRow(PLAIN, songs.broker_away_at_the_end),
+    "fifty uploads at once": SongRow(PLAIN, songs.burst),
     "PingSource wakes sweep": SongRow(UNSWEPT, songs.ping),
     "a song longer than the time limit": SongRow(HURRIED, songs.longer_than_the_limit),
 }
