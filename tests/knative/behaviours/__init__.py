@@ -63,6 +63,7 @@ EVENTS: dict[str, Row] = {
     "events that separate cannot use": Row(events.separate),
     "events that callback cannot use": Row(events.callback),
     "lines that logsink cannot use": Row(events.logsink),
+    "a dead letter that does not tell why": Row(events.silent_letter),
     "Redis missing at the start and away later": Row(missing.redis_away, OWN),
     "S3 missing at the start": Row(missing.s3_away, OWN),
     "wrong keys of S3": Row(missing.wrong_keys, OWN),
