@@ -16,6 +16,7 @@ from tests.knative.subscriber import Delivery, Subscriber, listening
 from tests.manifests.rendering import Document
 
 Mode = Literal["structured", "binary"]
+MODES: tuple[Mode, ...] = ("structured", "binary")
 QUIET = 1.0  # s without a delivery after which none comes any more: longer than any back-off in the rows that wait so
 
 
