@@ -23,7 +23,11 @@ Judge = Callable[[Answer], Answer]
 
 
 class Broker:
-    """The Broker. What is under way when it closes is lost, as with the in-memory channel."""
+    """The Broker. What is under way when it closes is lost, as with the in-memory channel.
+
+    tests/knative holds it to Knative's own. It is stricter in little: it takes no CloudEvents 0.3, no capitals in
+    attributes' names, no fractions as their values, and follows no redirects.
+    """
 
     def __init__(self, path: str, triggers: Sequence[Trigger], revisions: Mapping[str, Revision], log: Log) -> None:
         self._path = path

@@ -123,6 +123,8 @@ def _checked(event: Event) -> Event:
     wrong = [name for name in event.attributes if not _NAME.fullmatch(name)]
     if wrong:
         raise NoEvent(f"no names of attributes: {', '.join(wrong)}")
+    if any(not value.isprintable() for value in event.attributes.values()):
+        raise NoEvent("an attribute holds what cannot stand in a header")
     if "time" in event.attributes and not _TIME.fullmatch(event.attributes["time"]):
         raise NoEvent(f"time {event.attributes['time']!r} is no timestamp of RFC 3339")
     return event

@@ -47,6 +47,7 @@ BROKER: dict[str, Row] = {
     "a dead letter is taken with any words": Row(letters.taken_with_any_words),
     "an error of more than 768 bytes ends the Broker": Row(letters.ended_by_a_long_answer, LOADED),
     "what is no event is refused": Row(refused.no_event),
+    "an attribute with a line break is refused": Row(refused.line_break),
     "another Broker is not found": Row(refused.another_broker),
     "an event of a megabyte": Row(refused.a_megabyte),
     "a Trigger without a function": Row(refused.no_function, CHECKED),
@@ -62,9 +63,10 @@ EVENTS: dict[str, Row] = {
     "events that separate cannot use": Row(events.separate),
     "events that callback cannot use": Row(events.callback),
     "lines that logsink cannot use": Row(events.logsink),
-    "Redis missing at the start and away later": Row(missing.redis, OWN),
-    "S3 missing at the start": Row(missing.s3, OWN),
-    "a wrong secret": Row(missing.wrong_secret, OWN),
+    "Redis missing at the start and away later": Row(missing.redis_away, OWN),
+    "S3 missing at the start": Row(missing.s3_away, OWN),
+    "wrong keys of S3": Row(missing.wrong_keys, OWN),
+    "a wrong password of Redis": Row(missing.wrong_password, OWN),
 }
 
 PLAIN = Setting()

@@ -50,6 +50,15 @@ def no_event(lab: Lab) -> None:
     assert function.got == []
 
 
+def line_break(lab: Lab) -> None:
+    """An attribute that cannot stand in a header: Knative's Broker calls it a fault of its own."""
+    function = Subscriber()
+    with lab.broker(manifests.lab(manifests.trigger("function")), function=function):
+        assert lab.send(event(subject="a\nb")) in (400, 500)
+        lab.calm()
+    assert function.got == []
+
+
 def another_broker(lab: Lab) -> None:
     with lab.broker(manifests.lab(manifests.trigger("function")), function=Subscriber()):
         assert post(lab.url + "2", _with(), STRUCTURED) == 404
