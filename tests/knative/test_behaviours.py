@@ -1,7 +1,7 @@
 """The table of behaviours, in the worlds of this machine."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.knative.local import address
 from tests.knative.place import Place, Running, Setting
 from tests.knative.processes import Processes
 from tests.knative.rehearsal import Rehearsal
-from tests.knative.world import Lab
+from tests.knative.world import Lab, World
 
 pytestmark = pytest.mark.timeout(1200)  # s: the first of them builds Knative's parts
 
@@ -23,7 +23,8 @@ WORLDS = {world.name: world for world in (Rehearsal(), Processes())}
 class Pool:
     """The medley that runs; only one does, since rows of one setting follow each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, worlds: Mapping[str, World]) -> None:
+        self._worlds = worlds
         self._key: tuple[str, Setting] | None = None
         self._stack = contextlib.ExitStack()
         self._running: Running
@@ -31,9 +32,20 @@ class Pool:
     def get(self, world: str, setting: Setting) -> Running:
         if self._key != (world, setting):
             self.drop()
-            self._running = self._stack.enter_context(WORLDS[world].medley(setting))
+            self._running = self._stack.enter_context(self._worlds[world].medley(setting))
             self._key = (world, setting)
         return self._running
+
+    def play(self, row: SongRow, place: Place) -> None:
+        try:
+            row.play(place)
+            place.settle()
+        except BaseException:
+            self.drop()  # whatever state it is in, the next row gets a new one
+            raise
+        for song in place.songs:
+            with contextlib.suppress(ClientError):  # removed by the row
+                place.service.client.remove(song)
 
     def drop(self) -> None:
         self._key = None
@@ -42,16 +54,16 @@ class Pool:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
-    running = Pool()
+    running = Pool(WORLDS)
     yield running
     running.drop()
 
 
-def table(rows: dict[str, Row] | dict[str, SongRow]) -> list[object]:
+def table(rows: dict[str, Row] | dict[str, SongRow], worlds: Iterable[str] = WORLDS) -> list[object]:
     """Each row in each world that does not leave it out."""
     return [
         pytest.param(world, row, id=f"{world}-{name}".replace(" ", "-"))
-        for world in WORLDS
+        for world in worlds
         for name, row in rows.items()
         if world not in row.left_out
     ]
@@ -72,12 +84,4 @@ def test_events(world: str, row: Row, service: Service) -> None:
 def test_songs(world: str, row: SongRow, pool: Pool, called: Called, undisturbed: Reference) -> None:
     running = pool.get(world, row.setting)
     place = Place(service=running.service, called=called, undisturbed=undisturbed, running=running)
-    try:
-        row.play(place)
-        place.settle()
-    except BaseException:
-        pool.drop()  # whatever state it is in, the next row gets a new one
-        raise
-    for song in place.songs:
-        with contextlib.suppress(ClientError):  # removed by the row
-            running.service.client.remove(song)
+    pool.play(row, place)
