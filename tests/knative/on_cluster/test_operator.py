@@ -124,6 +124,7 @@ def test_an_old_revisions_pod_is_ended(page: Page) -> None:
     assert "separate-00001" in page.run(block("kubectl -n medley get revision"))
 
 
+@pytest.mark.timeout(600)  # pods end in their own time
 def test_all_is_removed_and_comes_again_with_its_songs(page: Page) -> None:
     undeploy, delete = block("make undeploy").splitlines()
     page.run(undeploy)
