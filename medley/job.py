@@ -7,8 +7,10 @@ from typing import Any
 
 from medley import names
 from medley.names import Upload
+from medley.separation import Computed, Separation, read_computed
 
 TERMINAL = ("succeeded", "failed", "canceled")
+NOTHING = Separation("")  # of a record of which only its end is left
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Job:
     status: str
     upload_id: str
     name: str = ""
-    model: str = ""
+    separation: Separation = NOTHING
     outputs: tuple[str, ...] = ()  # files to render before the callback, as named by medley.output
     bitrate: int = 0  # of the MP3 files that were asked for, kbit/s
     extension: str = ""
@@ -36,6 +38,7 @@ class Job:
     segments: int = 0  # computed in all, over all attempts
     speed: float = 0.0  # seconds of work for one part, measured
     recipe: str = ""
+    computed: tuple[Computed, ...] = ()  # by what; more than one where it changed on the way
     traceparent: str = ""
     error: dict[str, str] | None = None
     clipped: dict[str, int] = field(default_factory=dict)  # samples clamped in 16-bit files, by stem
@@ -48,6 +51,10 @@ class Job:
     def upload(self) -> Upload:
         """Where its objects are."""
         return Upload(self.song, self.upload_id)
+
+    @property
+    def model(self) -> str:
+        return self.separation.model
 
     @property
     def ended(self) -> bool:
@@ -73,7 +80,7 @@ class Job:
         return (self.total - self.parts) * self.speed
 
 
-_TEXTS = {"status", "name", "model", "extension", "recipe", "traceparent"}
+_TEXTS = {"status", "name", "extension", "recipe", "traceparent"}
 _INTS = {"bitrate", "bytes", "attempts", "parts", "counted", "total", "segments"}
 _FLOATS = {"seconds", "created", "started", "finished", "step", "speed"}
 
@@ -86,7 +93,9 @@ def read_job(song: str, record: Mapping[str, str]) -> Job:
     return Job(
         song=song,
         upload_id=record.get("upload", ""),
+        separation=Separation.read(record) if "model" in record else NOTHING,
         outputs=tuple(json.loads(record.get("outputs", "[]"))),
+        computed=read_computed(json.loads(record.get("computed", "[]"))),
         error=json.loads(record["error"]) if record.get("error") else None,
         clipped={name: int(text) for name, text in _prefixed(record, names.CLIPPED)},
         files={name: int(text) for name, text in _prefixed(record, names.FILE)},

@@ -1,4 +1,4 @@
-"""How a song is separated: the options that change how its stems sound."""
+"""How a song is separated: what was asked for, and how it was computed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,3 +35,23 @@ class Separation:
         known = {"precision": str, "shifts": int, "overlap": float}
         written = {name: kind(record[name]) for name, kind in known.items() if record.get(name) not in (None, "")}
         return cls(str(record["model"]), **written)
+
+
+@dataclass(frozen=True)
+class Computed:
+    """How work at a song began or went on. All its parts are in the last one's precision, as another begins anew."""
+
+    part: int  # from which on
+    precision: str  # exact, fast
+    device: str  # cpu, cuda
+
+
+def noted(known: tuple[Computed, ...], goes_on: Computed) -> tuple[Computed, ...]:
+    """What is known of the work at a song, and how it goes on if that is otherwise than before."""
+    same = known and (known[-1].precision, known[-1].device) == (goes_on.precision, goes_on.device)
+    return known if same else (*known, goes_on)
+
+
+def read_computed(entries: list[Mapping[str, Any]]) -> tuple[Computed, ...]:
+    """From `done.json` or a job record."""
+    return tuple(Computed(entry["part"], entry["precision"], entry["device"]) for entry in entries)

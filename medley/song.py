@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from medley import names
+from medley.separation import Computed, Separation, read_computed
 
 MAX_NAME = 200  # characters
 
@@ -17,7 +18,7 @@ class Song:
     """`song.json`. `seconds` of audio, `created` in seconds since 1970."""
 
     name: str
-    model: str
+    separation: Separation
     outputs: tuple[str, ...]  # files to render before the callback
     bitrate: int  # kbit/s, of the MP3 files that were asked for
     extension: str
@@ -28,7 +29,8 @@ class Song:
 
     def record(self) -> dict[str, str | int | float]:
         """The fields of a job record that follow from it."""
-        return {**asdict(self), "outputs": json.dumps(self.outputs)}
+        own = {name: value for name, value in vars(self).items() if name != "separation"}
+        return {**own, **asdict(self.separation), "outputs": json.dumps(self.outputs)}
 
     @classmethod
     def read(cls, manifest: Mapping[str, Any]) -> Self:
@@ -37,7 +39,7 @@ class Song:
         Raises KeyError or TypeError when it is not one.
         """
         known = {field.name: manifest[field.name] for field in fields(cls) if field.name in manifest}
-        return cls(**{**known, "outputs": tuple(known["outputs"])})
+        return cls(**{**known, "separation": Separation.read(manifest), "outputs": tuple(known["outputs"])})
 
 
 @dataclass(frozen=True)
@@ -55,23 +57,26 @@ class Done:
     device: str
     segments: int  # computed in all, over all attempts
     clipped: dict[str, int]  # samples beyond full scale, by stem: clamped in 16-bit files
+    computed: tuple[Computed, ...] = ()  # none in what an earlier version wrote
 
     @classmethod
     def read(cls, manifest: Mapping[str, Any]) -> Self:
         """From `done.json`."""
-        known = {field.name: manifest[field.name] for field in fields(cls)}
-        return cls(**{**known, "stems": tuple(known["stems"])})
+        known = {field.name: manifest[field.name] for field in fields(cls) if field.name != "computed"}
+        computed = read_computed(manifest.get("computed", []))
+        return cls(**{**known, "stems": tuple(known["stems"]), "computed": computed})
 
     def record(self) -> dict[str, str | int | float]:
         """The fields of a job record that follow from it."""
         counts = {f"{names.CLIPPED}{stem}": count for stem, count in self.clipped.items()}
         about: dict[str, str | int | float] = {"parts": self.parts, "total": self.parts, "recipe": self.recipe}
-        return {**about, "step": self.step / self.samplerate, "segments": self.segments, **counts}
+        about |= {"step": self.step / self.samplerate, "segments": self.segments, **counts}
+        return about | {"computed": json.dumps([asdict(entry) for entry in self.computed])}
 
 
-def song_hash(audio_sha256: str, separation: Mapping[str, object]) -> str:
+def song_hash(audio_sha256: str, separation: Separation) -> str:
     """A song's identity: its audio and what changes how its stems sound; not what is rendered from them."""
-    options = json.dumps(separation, sort_keys=True, separators=(",", ":"))
+    options = json.dumps(separation.options(), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{audio_sha256}{options}".encode()).hexdigest()
 
 

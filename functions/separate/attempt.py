@@ -25,6 +25,7 @@ from medley.audio import Mix
 from medley.errors import MedleyError, Unavailable
 from medley.http import draining
 from medley.output import Output, parse_file
+from medley.separation import Computed, noted
 from medley.settings import settings
 from medley.song import Done
 from medley.stores.jobs import Claim, Fields
@@ -65,6 +66,7 @@ class Attempt:
         self.new_parts = 0
         self.failures: dict[str, str] = {}  # reason by file
         self._recipe = separator.recipe
+        self._computed = claim.job.computed
         self._clipping = Clipping(claim.job, separator.recipe, separator.stems)
 
     def run(self) -> Done:
@@ -154,8 +156,11 @@ class Attempt:
     def _begin(self, grid: Grid, first: int) -> None:
         """Records what is known now that the song is decoded, and counts what a crash left uncounted."""
         rate = self.separator.samplerate
+        if first < grid.count:
+            self._computed = noted(self._computed, Computed(first, self.separator.precision, self.separator.device))
         lengths = {"total": grid.count, "step": grid.stride / rate, "seconds": grid.length / rate}
-        self._progress(0, {**lengths, "parts": first, "recipe": self._recipe, **self._clipping.record()})
+        computed = {"computed": json.dumps([asdict(entry) for entry in self._computed])}
+        self._progress(0, {**lengths, "parts": first, "recipe": self._recipe, **computed, **self._clipping.record()})
         for number in range(self._clipping.parts, first):
             self._clipping.add({stem: self._stored(stem, number) for stem in self.separator.stems})
             self._progress(0, {**self._clipping.record()})
@@ -181,6 +186,7 @@ class Attempt:
             device=self.separator.device,
             segments=job.segments if job else grid.count,
             clipped=dict(self._clipping.samples),
+            computed=self._computed,
         )
         patiently(lambda: stores.objects().put_json(self.upload.done, asdict(done)))
         return done

@@ -1,5 +1,6 @@
 """A job as its clients see it."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,8 @@ def view(job: Job) -> dict[str, Any]:
         "eta_seconds": None if job.eta is None else round(job.eta, 1),
         "parts": {"ready": job.parts, "total": job.total or None, "seconds": job.step or None},
         "segments_computed": job.segments,
-        "model": job.model,
+        **asdict(job.separation),
+        "computed": [asdict(entry) for entry in job.computed],
         "seconds": job.seconds,
         "created": _time(job.created),
         "started": _time(job.started),

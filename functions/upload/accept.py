@@ -94,7 +94,7 @@ def _store(upload: names.Upload, asked: Asked, options: Options, probe: Probe) -
     """The audio, the callback, and last the manifest, which makes the upload accepted."""
     about = Song(
         name=clean_name(asked.name or probe.title) or "song",
-        model=options.model,
+        separation=options.separation,
         outputs=tuple(output.file for output in options.outputs),
         bitrate=options.bitrate,
         extension=probe.extension,

@@ -28,7 +28,7 @@ class Asked:
     size: int
     sha256: str
     name: str
-    options: dict[str, Any]  # model, stems, format, bitrate, callback
+    options: dict[str, Any]  # as functions/upload/options.py checks them
 
 
 class InFlight:

@@ -43,6 +43,9 @@ class Medley:
         *,
         name: str = "",
         model: str = "",
+        precision: str | None = None,
+        shifts: int | None = None,
+        overlap: float | None = None,
         stems: Sequence[str] = (),
         format: str = "",
         bitrate: int | None = None,
@@ -51,13 +54,15 @@ class Medley:
     ) -> Accepted:
         """Sends a song from a path or an open file, from disk piece by piece. `bitrate` in kbit/s.
 
+        `precision` is "auto", "exact" or "fast", `shifts` a number of passes, `overlap` a fraction of a segment.
         What is empty is left to the service. Raises OSError when the file cannot be read.
         """
         path = Path(audio) if isinstance(audio, Path | str) else None
         name = name or (song_name(path) if path else "")
-        asked = {"song_name": name[:MAX_NAME], "model": model, "stems": ",".join(stems), "format": format}
-        asked |= {"bitrate": str(bitrate or ""), "callback": callback}
-        query = {key: value for key, value in asked.items() if value}
+        asked: dict[str, object] = {"song_name": name[:MAX_NAME], "callback": callback}
+        asked |= {"model": model, "precision": precision, "shifts": shifts, "overlap": overlap}
+        asked |= {"stems": ",".join(stems), "format": format, "bitrate": bitrate}
+        query = {key: str(value) for key, value in asked.items() if value not in (None, "")}
         headers = {"Content-Type": content_type(path.name if path else "")}
         with path.open("rb") if path else nullcontext(audio) as file:
             body = Upload(file, progress)  # type: ignore[arg-type]  # a path was opened above

@@ -18,10 +18,13 @@ class Wanted:
 
     out: Path
     format: str
-    stems: tuple[str, ...]
-    model: str
-    bitrate: int | None
-    callback: str
+    stems: tuple[str, ...] = ()
+    model: str = ""
+    precision: str | None = None
+    shifts: int | None = None
+    overlap: float | None = None
+    bitrate: int | None = None
+    callback: str = ""
 
 
 @dataclass
@@ -72,12 +75,10 @@ class Batch:
             result.error, result.code = error_record(error), exit_code(error)
 
     def _send(self, result: Result) -> None:
-        wanted, path = self._wanted, Path(result.file)
-        options = {"model": wanted.model, "format": wanted.format, "callback": wanted.callback}
+        path = Path(result.file)
+        options = {name: value for name, value in vars(self._wanted).items() if name != "out"}
         with self._screen.bytes_bar(f"{path.name}: sending") as progress:
-            result.hash, result.reason = self._client.separate(
-                path, stems=wanted.stems, bitrate=wanted.bitrate, progress=progress, **options
-            )
+            result.hash, result.reason = self._client.separate(path, progress=progress, **options)
         self._screen.note(f"{result.file}: {result.reason}: {result.hash}")
 
     def _fetch(self, result: Result) -> None:

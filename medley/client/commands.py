@@ -16,6 +16,7 @@ from medley.client.screen import FAILED, OK, Screen, clock, how
 URL = "http://localhost:5000"
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FORMAT = click.Choice(["mp3", "wav", "flac"])
+PRECISION = click.Choice(["auto", "exact", "fast"])
 EXIT_CODES = (
     "Exit codes: 0 all is well; 1 a song failed or was canceled, the service refused, or a file cannot be read or "
     "written; 2 wrong usage; 3 the service cannot be reached; 4 not found, or not ready yet."
@@ -52,6 +53,9 @@ def _stems(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 @click.option("--format", type=FORMAT, default="mp3", show_default=True, help="Of the files that are saved.")
 @click.option("--stems", default="", callback=_stems, help="Only these, with commas: vocals,drums")
 @click.option("--model", default="", help="One that the service offers, such as htdemucs.")
+@click.option("--precision", type=PRECISION, help="exact: as Demucs; fast: 16 bit floats; auto: what is faster.")
+@click.option("--shifts", type=click.IntRange(min=0), help="Average so many passes, each shifted at random.")
+@click.option("--overlap", type=click.FloatRange(min=0), help="Of a segment with the next, a fraction; usually 0.25.")
 @click.option("--bitrate", type=click.IntRange(min=1), help="Of MP3 files, kbit/s.")
 @click.option("--callback", default="", help="A URL for the service to call when a song has ended.")
 def separate(client: Medley, screen: Screen, files: tuple[Path, ...], **options: Any) -> int:
@@ -85,12 +89,19 @@ def _about(song: Answer) -> list[str]:
     parts = song["parts"]
     lines = [
         f"{song['name']}: {how(song)}",
-        f"  {clock(song['seconds'])} min, {song['model']}, {parts['ready']} of {parts['total'] or '?'} parts",
+        f"  {clock(song['seconds'])} min, {_how_separated(song)}, {parts['ready']} of {parts['total'] or '?'} parts",
     ]
     for stem in song["stems"]:
         files = ", ".join(f"{file['file']} ({file.get('error') or file.get('bytes')})" for file in stem["files"])
         lines.append(f"  {stem['stem']}: {files or 'made when it is fetched' if stem['ready'] else 'not ready'}")
     return lines
+
+
+def _how_separated(song: Answer) -> str:
+    """The model, and in which precision and on what it was computed last."""
+    computed = song.get("computed") or []
+    how = f" ({computed[-1]['precision']}, {computed[-1]['device']})" if computed else ""
+    return f"{song['model']}{how}"
 
 
 @command

@@ -27,7 +27,7 @@ def run(song: Path, out: Path, data: Path) -> int:
     screen = Screen(as_json=False)
     with _service(data, screen) as url:
         client = Medley(url, say=screen.note)
-        batch = Batch(client, screen, Wanted(out, "mp3", (), "", None, callback=url))
+        batch = Batch(client, screen, Wanted(out, "mp3", callback=url))
         try:
             code = batch.run([song])
             for result in batch.results:

@@ -31,6 +31,9 @@ def test_a_song_goes_as_a_bare_body_with_its_options_in_the_query(service: Servi
         stems=["vocals", "drums"],
         format="flac",
         bitrate=192,
+        precision="fast",
+        shifts=0,
+        overlap=0.0,
         callback="http://a/b?c=1&d",
         progress=lambda *n: seen.append(n),
     )
@@ -43,6 +46,9 @@ def test_a_song_goes_as_a_bare_body_with_its_options_in_the_query(service: Servi
         "stems": "vocals,drums",
         "format": "flac",
         "bitrate": "192",
+        "precision": "fast",
+        "shifts": "0",
+        "overlap": "0.0",
         "callback": "http://a/b?c=1&d",
     }
     assert seen[-1] == (1_000_000, 1_000_000)

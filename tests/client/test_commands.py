@@ -60,6 +60,7 @@ def test_separate_saves_every_stem_and_prints_where(ready: Service, mp3: Path, t
 def test_separate_passes_its_options_on(ready: Service, mp3: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     options = ["--format", "wav", "--stems", "vocals, bass", "--model", "htdemucs", "--callback", "http://c/"]
+    options += ["--precision", "exact", "--shifts", "0", "--overlap", "0"]
     result = run(ready, "separate", str(mp3), "--out", str(out), *options)
     assert result.exit_code == 0
     assert sorted(path.name for path in (out / "Song").iterdir()) == ["bass.wav", "song.json", "vocals.wav"]
@@ -68,6 +69,9 @@ def test_separate_passes_its_options_on(ready: Service, mp3: Path, tmp_path: Pat
         "format": "wav",
         "stems": "vocals,bass",
         "model": "htdemucs",
+        "precision": "exact",
+        "shifts": "0",
+        "overlap": "0.0",
         "callback": "http://c/",
     }
 
@@ -168,6 +172,9 @@ def test_no_service_is_3_for_separate_too(nowhere: str, mp3: Path) -> None:
     [
         ["separate"],
         ["separate", "/no/such/file"],
+        ["separate", __file__, "--precision", "float16"],
+        ["separate", __file__, "--shifts", "-1"],
+        ["separate", __file__, "--overlap", "much"],
         ["status"],
         ["nosuch"],
         ["status", ""],
@@ -194,6 +201,13 @@ def test_status_tells_in_words(service: Service) -> None:
     service.on(SONGS, as_json(example("song-processing")))
     first = run(service, "status", HASH).stdout.splitlines()[0]
     assert first == "Slow Motion Dream: separating, 33%, 0:08 left"
+
+
+def test_status_tells_what_computed_it_last(service: Service) -> None:
+    again = [*SONG["computed"], {"part": 0, "precision": "exact", "device": "cpu"}]
+    for computed, told in ((again, "htdemucs (exact, cpu)"), ([], "htdemucs")):
+        service.on(SONGS, as_json({**SONG, "computed": computed}))
+        assert run(service, "status", HASH).stdout.splitlines()[1] == f"  0:31 min, {told}, 6 of 6 parts"
 
 
 def test_a_name_does_not_steer_the_terminal(service: Service) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from medley import errors, names, output
+from medley import errors, names, output, separation
 from tests.contract.documents import examples, faults, openapi
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
@@ -109,6 +109,22 @@ def test_the_formats_and_bitrates_are_those_there_are() -> None:
     assert schemas["Bitrate"]["enum"] == list(output.BITRATES)
 
 
+def test_the_ways_to_separate_are_those_there_are() -> None:
+    schemas = openapi()["components"]["schemas"]
+    bounds = {name: [schemas[name][key] for key in ("minimum", "maximum", "default")] for name in ("Shifts", "Overlap")}
+    usual = separation.Separation("")
+    assert schemas["Precision"]["enum"] == list(separation.PRECISIONS)
+    assert schemas["Precision"]["default"] == usual.precision
+    assert bounds["Shifts"] == [0, separation.MOST_SHIFTS, usual.shifts]
+    assert bounds["Overlap"] == [0, separation.MOST_OVERLAP, usual.overlap]
+
+
+def test_the_options_of_an_upload_are_the_same_in_all_its_forms() -> None:
+    schemas = openapi()["components"]["schemas"]
+    forms = [set(schemas["UploadJson"]["properties"]) - {"mp3"}, set(schemas["UploadForm"]["properties"]) - {"file"}]
+    assert forms == [{_resolved(parameter)["name"] for parameter in OPERATIONS["separate"][2]["parameters"]}] * 2
+
+
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.slug)
 def test_a_problem_is_as_told(error: type[errors.MedleyError]) -> None:
     assert faults(error("What is wrong.", more=1).problem(), "Problem") == []
@@ -139,7 +155,9 @@ def test_an_examples_answer_keeps_to_its_schema(name: str) -> None:
 
 def test_the_requests_as_json_keep_to_their_schema() -> None:
     assert faults(CASES["http/separate-json"]["request"]["json"], "UploadJson") == []
-    assert faults({"mp3": "", "nosuch": 1}, "UploadJson")
+    assert faults({"mp3": "", "precision": None, "shifts": "", "overlap": 0}, "UploadJson") == []
+    for wrong in ({"nosuch": 1}, {"precision": "float16"}, {"shifts": 11}, {"shifts": 1.5}, {"overlap": 0.5}):
+        assert faults({"mp3": "", **wrong}, "UploadJson")
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("clients/")])
@@ -158,7 +176,14 @@ def test_what_a_client_is_told_at_the_end() -> None:
 
 def test_a_wrong_song_is_found() -> None:
     song = CASES["http/song-succeeded"]["answer"]["json"]
-    for wrong in ({"status": "done"}, {"progress": 2}, {"surprise": 1}, {"created": "yesterday"}, {"hash": "x"}):
+    for wrong in (
+        {"status": "done"},
+        {"progress": 2},
+        {"surprise": 1},
+        {"created": "yesterday"},
+        {"hash": "x"},
+        {"computed": [{}]},
+    ):
         assert faults({**song, **wrong}, "Song"), wrong
     for name in song:
         assert faults({key: value for key, value in song.items() if key != name}, "Song"), name

@@ -113,6 +113,16 @@ REFUSED: dict[str, Refused] = {
     "bitrate as a list": bad_option(option(bitrate=[320]), '"bitrate"'),
     "bitrate as true": bad_option(option(bitrate=True), '"bitrate"'),
     "bitrate as a word": bad_option(option(bitrate="high"), '"bitrate"'),
+    "precision as a number": bad_option(option(precision=16), '"precision"'),
+    "precision as a list": bad_option(option(precision=["exact"]), '"precision"'),
+    "shifts as true": bad_option(option(shifts=True), '"shifts"'),
+    "shifts as a list": bad_option(option(shifts=[1]), '"shifts"'),
+    "shifts as a fraction": bad_option(option(shifts=1.5), '"shifts"'),
+    "shifts as a word": bad_option(form(file=SOUND, shifts="many"), '"shifts"'),
+    "overlap as false": bad_option(option(overlap=False), '"overlap"'),
+    "overlap as an object": bad_option(option(overlap={"of": 0.25}), '"overlap"'),
+    "overlap as per cent": bad_option(form(file=SOUND, overlap="25%"), '"overlap"'),
+    "overlap that is no number": bad_option(raw(SOUND, query="?overlap=nan"), '"overlap"'),
     "callback as a number": bad_option(option(callback=7), '"callback"'),
     "callback as a list": bad_option(option(callback=["http://x/"]), '"callback"'),
     "callback without url": bad_option(option(callback={"data": 1}), '"url"'),
@@ -121,6 +131,14 @@ REFUSED: dict[str, Refused] = {
     "an unknown model": bad_option(option(model="nosuch"), "demucs_unittest"),
     "a model that is not served": bad_option(option(model="mdx_extra"), "demucs_unittest"),
     "a model of half a character": bad_option(option(model="\ud800"), "demucs_unittest"),
+    "an unknown precision": bad_option(option(precision="float16"), "auto, exact, fast"),
+    "a precision in capitals": bad_option(raw(SOUND, query="?precision=EXACT"), "auto, exact, fast"),
+    "too many shifts": bad_option(option(shifts=11), "0 to 10"),
+    "less than no shifts": bad_option(raw(SOUND, query="?shifts=-1"), "0 to 10"),
+    "shifts without end": bad_option(option(shifts=10**400), "0 to 10"),
+    "half of each segment as overlap": bad_option(option(overlap=0.5), "0 to 0.45"),
+    "less than no overlap": bad_option(form(file=SOUND, overlap="-0.1"), "0 to 0.45"),
+    "an endless overlap": bad_option(raw(SOUND, query="?overlap=1e999"), "0 to 0.45"),
     "an unknown format": bad_option(option(format="ogg"), "mp3, wav, flac"),
     "an unknown bitrate": bad_option(option(bitrate=321), "320"),
     "an unknown stem": bad_option(option(stems=["vocals", "guitar"]), "drums, bass"),
@@ -233,9 +251,16 @@ WORKS: dict[str, Works] = {
             {
                 "mp3": text(sounds.wav(sounds.samples(0.4))),
                 **dict.fromkeys(("song_name", "model", "stems", "format", "bitrate", "callback")),
+                **dict.fromkeys(("precision", "shifts", "overlap")),
             }
         ),
         0.4,
+    ),
+    "options at their bounds": Works(
+        raw(sounds.wav(sounds.samples(0.5)), query="?precision=exact&shifts=10&overlap=0.45"), 0.5
+    ),
+    "no overlap": Works(
+        form(file=sounds.wav(sounds.samples(0.6)), precision="fast", shifts="0", overlap="0"), 0.6, "file"
     ),
     "a name with slashes": Works(named("AC/DC: a\\b/../c", 1), 0.11, "AC-DC: a-b-..-c"),
     "a name of dots": Works(named("../../etc/passwd", 2), 0.12, "..-..-etc-passwd"),

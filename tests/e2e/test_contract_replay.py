@@ -167,6 +167,17 @@ def test_when_it_is_separated(done: Stage, name: str) -> None:
     check(name, done.replay(name))
 
 
+def test_asking_wakes_nobody(done: Stage) -> None:
+    def events() -> list[dict[str, Any]]:
+        return [event for event in done.recorder.events if event["type"] != names.LOG_WRITTEN]
+
+    before = events()
+    (worker,) = done.client.queue()["workers"]
+    done.client.song(done.song)
+    assert (worker["state"], worker["device"], worker["precision"], worker["model"]) == ("idle", "cpu", "exact", MODEL)
+    assert events() == before
+
+
 @pytest.mark.parametrize("name", REMOVALS)
 def test_at_last(done: Stage, name: str) -> None:
     check(name, done.replay(name))

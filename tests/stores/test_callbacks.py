@@ -5,6 +5,7 @@ import time
 from medley import names
 from medley.callback import Attempt, Callback
 from medley.names import Upload
+from medley.separation import Separation
 from medley.song import Song
 from medley.stores.callbacks import Callbacks
 from medley.stores.jobs import Jobs
@@ -14,7 +15,7 @@ A = "a" * 64
 
 def due(jobs: Jobs) -> None:
     """One callback, `c`, of a finished song."""
-    about = Song("A song", "htdemucs", (), 320, "mp3", 5, 1.5, 1.0).record()
+    about = Song("A song", Separation("htdemucs"), (), 320, "mp3", 5, 1.5, 1.0).record()
     jobs.accept(Upload(A, "first"), about, 10, Callback("c", "http://example.com/", None, created=1.0))
     claim = jobs.claim("token", 30)
     assert claim
@@ -68,7 +69,7 @@ def test_a_settled_callback_can_be_sent_again(jobs: Jobs, callbacks: Callbacks) 
 
 
 def test_a_callback_that_waits_is_not_sent_early(jobs: Jobs, callbacks: Callbacks) -> None:
-    about = Song("A song", "htdemucs", (), 320, "mp3", 5, 1.5, 1.0).record()
+    about = Song("A song", Separation("htdemucs"), (), 320, "mp3", 5, 1.5, 1.0).record()
     jobs.accept(Upload(A, "first"), about, 10, Callback("c", "http://example.com/", None, created=1.0))
     assert callbacks.again("c", A) == "waiting"
     assert callbacks.due(5) == []

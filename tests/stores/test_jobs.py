@@ -9,6 +9,7 @@ from medley import names
 from medley.callback import Callback
 from medley.errors import Unavailable
 from medley.names import Upload
+from medley.separation import Separation
 from medley.song import Song
 from medley.stores.callbacks import Callbacks
 from medley.stores.jobs import Claim, Jobs
@@ -24,7 +25,7 @@ def upload(song: str, id_: str = "first") -> Upload:
 
 
 def about(created: float = 1.0) -> dict[str, str | int | float]:
-    return Song("A song", "htdemucs", ("vocals.mp3",), 320, "mp3", 5, 1.5, created).record()
+    return Song("A song", Separation("htdemucs"), ("vocals.mp3",), 320, "mp3", 5, 1.5, created).record()
 
 
 def callback(id_: str) -> Callback:

@@ -70,6 +70,7 @@ def redis_emptied_when_finished(stage: Stage) -> None:
     for song, before in zip((settled, waiting), ended, strict=True):
         after = eventually(lambda song=song: stage.service.client.song(song))
         same = ("status", "name", "parts", "segments_computed", "stems", "original", "clipped", "removed")
+        same += ("model", "precision", "shifts", "overlap", "computed")
         assert {name: after[name] for name in same} == {name: before[name] for name in same}
     eventually(lambda: stage.callback(waiting)["state"] == "delivered")
     assert stage.service.client.callbacks(settled) == []
