@@ -46,7 +46,8 @@ class Layer:
         """What x becomes; a layer that is not cross attends to x itself."""
         normed = self.norm_query(x)
         seen = self.norm_key(other) if self.cross else normed
-        attended = attention(self.query(normed), *self.key_value(seen).chunk(2, -1), self.heads)
+        key, value = self.key_value(seen).chunk(2, -1)
+        attended = attention(self.query(normed), key, value, self.heads)
         x = self.out.plus(attended, x)
         x = self.second.plus(self.first(self.norm_forward(x), "gelu"), x)
         return _whole_norm(x, self.norm_out) if self.norm_out else x

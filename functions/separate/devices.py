@@ -57,7 +57,8 @@ class Cpu:
         raise OutOfMemory("There is not enough memory for one segment of a song.", retry_after=60)
 
     def fetch(self, values: Tensor) -> Callable[[], Values]:
-        return values.numpy
+        there: Callable[[], Values] = values.numpy
+        return there
 
 
 class Cuda:

@@ -1,9 +1,9 @@
 """HTDemucs' forward for inference: demucs' weights and demucs' result, with less work on the way.
 
 It is `demucs.htdemucs.HTDemucs.forward`. What differs: values lie in memory with the channels of a position side by
-side, so that each layer is one product with what follows it fused in; positional embeddings and windows are computed
-once; scales and normalisations are folded into weights; the inverse STFT is four strided sums; and the layers may run in
-16 bits, while the STFT and the normalisation of input and output stay in float32.
+side, so that each layer is one product with what follows it fused in; positional embeddings and windows are made once;
+scales and normalisations are folded into weights; the inverse STFT is four strided sums; and the layers may run in 16
+bits, while the STFT and the normalisation of input and output stay in float32.
 """
 
 from collections.abc import Mapping
@@ -74,7 +74,8 @@ class Forward:
         self._stft = Stft(shape.nfft, self.length, device)
         depth = len({name.split(".")[1] for name in state if name.startswith("encoder.")})
         self.encoder, self.tencoder = (
-            [Encoder(part_of(state, f"{branch}.{n}."), 4, like) for n in range(depth)] for branch in ("encoder", "tencoder")
+            [Encoder(part_of(state, f"{branch}.{n}."), 4, like) for n in range(depth)]
+            for branch in ("encoder", "tencoder")
         )
         self.decoder, self.tdecoder = (
             [Decoder(part_of(state, f"{branch}.{n}."), 4, like, last=n == depth - 1) for n in range(depth)]
@@ -104,7 +105,7 @@ class Forward:
     def __call__(self, mix: Tensor) -> Tensor:
         """A mix (batch, 2, length) as its stems (batch, stems, 2, length), float32."""
         spectra = torch.view_as_real(self._stft.forward(mix))
-        batch, channels, frames, bins, _ = spectra.shape
+        channels = mix.shape[1]
         x, mean, deviation = _normalised(spectra)
         xt, mean_t, deviation_t = _normalised(mix)
         x = rows_of(x.permute(0, 3, 2, 1, 4).to(self.like, memory_format=torch.contiguous_format).flatten(3))
@@ -158,9 +159,9 @@ class Forward:
     def _position(self, width: int, *shape: int) -> Tensor:
         """What is added to a sequence of (rows, positions) or (positions), made once."""
         if shape not in self._positions:
-            made = position_2d if len(shape) == 2 else position_1d
-            position = made(*shape, width, self.shape.t_max_period).flatten(0, -2)
-            self._positions[shape] = (self.shape.t_weight_pos_embed * position).to(self.like)
+            period = self.shape.t_max_period
+            position = position_1d(*shape, width, period) if len(shape) == 1 else position_2d(*shape, width, period)
+            self._positions[shape] = (self.shape.t_weight_pos_embed * position.flatten(0, -2)).to(self.like)
         return self._positions[shape]
 
 

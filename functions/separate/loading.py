@@ -78,7 +78,7 @@ def ensemble(
                 if shape
             ]
         else:
-            networks, precision = [_by_demucs(file.path, device, segment) for file in files], "exact"
+            networks, precision = [_by_demucs(file, device, segment) for file in files], "exact"
         about = files[0].arguments
         stems = tuple(about["sources"])
         shares = shares or [[1.0] * len(stems) for _ in files]
@@ -91,11 +91,13 @@ def _own(shape: Any, state: Mapping[str, Tensor], device: str, precision: str, s
     return Own(forward, min(int(shorter * shape.samplerate), forward.length))
 
 
-def _by_demucs(path: Path, device: str, segment: float | None) -> Demucs:
+def _by_demucs(file: Any, device: str, segment: float | None) -> Demucs:
+    if "structure" in file.about and importlib.util.find_spec("diffq") is None:
+        raise BadSettings("the model is quantized and needs the package diffq")
     from demucs.hf import load_safetensors_model
     from demucs.htdemucs import HTDemucs
 
-    network = load_safetensors_model(path)
+    network = load_safetensors_model(file.path)
     if segment is not None and (not isinstance(network, HTDemucs) or segment <= network.segment):
         network.segment = segment
     return Demucs(network, device)

@@ -41,7 +41,7 @@ class Segment:
 
 
 def delays(seed: str, network: int, shifts: int, samplerate: int) -> list[int]:
-    """The delays, in samples, of a network's passes: Demucs' shift trick, of which a seed makes the same in any process.
+    """The delays, in samples, of a network's passes: Demucs' shift trick, by a seed the same in any process.
 
     (Défossez et al., Music Source Separation in the Waveform Domain, 2019.)
     """

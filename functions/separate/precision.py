@@ -1,4 +1,4 @@
-"""In which precision to compute: in 16 bits where the hardware is faster at it, and never where it only emulates them."""
+"""In which precision to compute: in 16 bits where the hardware is faster at it, never where it only emulates them."""
 
 import platform
 import time

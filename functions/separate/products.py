@@ -51,7 +51,13 @@ class Convolution:
     """A 2D convolution of values (batch, channels, rows, columns) that lie in memory as channels_last."""
 
     def __init__(
-        self, weight: Tensor, bias: Tensor, like: Tensor, stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: int = 1
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        like: Tensor,
+        stride: Pair = (1, 1),
+        padding: Pair = (0, 0),
+        dilation: int = 1,
     ) -> None:
         self.weight = weight.to(like).contiguous(memory_format=torch.channels_last)
         self.bias = bias.to(like).contiguous()
@@ -91,11 +97,17 @@ class Transposed:
 
     def __call__(self, x: Tensor, then: str = "none") -> Tensor:
         if ONEDNN and not x.is_cuda:
-            none = (0, 0)
-            out: Tensor = ONEDNN._convolution_transpose_pointwise(
-                x, self.weight, self.bias, self.padding, none, self.stride, (1, 1), 1, then, [],
+            about: tuple[Any, ...] = (
+                self.padding,
+                (0, 0),
+                self.stride,
+                (1, 1),
+                1,
+                then,
+                [],
                 "none" if then == "gelu" else "",
             )
+            out: Tensor = ONEDNN._convolution_transpose_pointwise(x, self.weight, self.bias, *about)
             return out
         activated: Tensor = ACTIVATIONS[then](
             functional.conv_transpose2d(x, self.weight, self.bias, self.stride, self.padding)

@@ -152,9 +152,9 @@ def _alike(batch: Sequence[Segment]) -> Iterator[tuple[Network, int, list[Segmen
 def _seen(mix: Mix, segment: Segment, length: int) -> Tensor:
     """The normalised song around a segment, (2, length); silence before its beginning and after its end."""
     start = segment.start - (length - segment.length) // 2
-    first, end = max(0, start), min(start + length, mix.length)
-    audio = torch.tensor(mix.samples[:, first : max(first, end)])
-    return functional.pad((audio - mix.mean) / (mix.deviation + EPSILON), (first - start, start + length - max(first, end)))
+    first, end = max(0, start), max(0, min(start + length, mix.length))
+    audio = (torch.tensor(mix.samples[:, first:end]) - mix.mean) / (mix.deviation + EPSILON)
+    return functional.pad(audio, (first - start, start + length - end))
 
 
 def _weighted(segment: Segment, stems: Tensor) -> Tensor:
