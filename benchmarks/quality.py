@@ -76,8 +76,7 @@ def main() -> None:
 
         def by_us(mix: Mix) -> Audio:
             """As parts hold it: 24 bits at half amplitude, before any encoding."""
-            audio: Audio = np.concatenate(list(ours.parts(mix)), -1) / np.float32(SCALE)
-            return audio
+            return (np.concatenate(list(ours.parts(mix)), -1) / SCALE).astype(np.float32)
 
         with TemporaryDirectory() as folder:
             mix = decoded(Path(song), folder)
