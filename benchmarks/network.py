@@ -16,7 +16,6 @@ from benchmarks.contenders import CONTENDERS, obtain_onnx
 GFLOP = 335.0  # of one segment of 7.8 s
 STOCK = "stock"
 GEMMS = ("float32", "bfloat16")
-SLOW = 3.0  # GFLOP/s: below this bfloat16 is emulated, and takes minutes
 
 
 def measure(names: list[str], rounds: int, threads: int) -> dict[str, Any]:
