@@ -43,14 +43,20 @@ def started(service: Service, function: str) -> Iterator[tuple[int, Process, flo
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "medley.serve", function], env=environment)
     try:
-        while not _ready(port):
-            if time.perf_counter() - start > LIMIT or process.poll() is not None:
-                raise RuntimeError(f"{function} does not get ready")
-            time.sleep(AGAIN)
+        wait_until_ready(function, port, process)
         yield port, worker(process.pid), time.perf_counter() - start
     finally:
         process.terminate()
         process.wait()
+
+
+def wait_until_ready(function: str, port: int, process: "subprocess.Popen[bytes]") -> None:
+    """Raises RuntimeError when it ends instead."""
+    start = time.perf_counter()
+    while not _ready(port):
+        if time.perf_counter() - start > LIMIT or process.poll() is not None:
+            raise RuntimeError(f"{function} does not get ready")
+        time.sleep(AGAIN)
 
 
 def _ready(port: int) -> bool:

