@@ -33,7 +33,6 @@ lint: .venv/ready  ## Style, types and layers
 	$(BIN)/ruff check -q
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@! command -v gofmt >/dev/null || { unformatted=$$(gofmt -l tests) && test -z "$$unformatted" || { echo "gofmt: $$unformatted" >&2; exit 1; }; }
 
 format: .venv/ready  ## Bring the code into shape
 	$(BIN)/ruff format -q
@@ -60,7 +59,7 @@ lock-benchmarks: .venv/ready  ## Pin what only benchmarks need in benchmarks/req
 	$(BIN)/pip install --disable-pip-version-check -q -c requirements.lock -r benchmarks/requirements.lock
 	touch $@
 
-.PHONY: bench-http bench-separate bench-network bench-memory bench-coldstart
+.PHONY: bench-http bench-separate bench-network bench-memory bench-coldstart bench-knative
 ROUNDS_ = $(if $(ROUNDS),--rounds $(ROUNDS))
 ONLY_   = $(if $(ONLY),--only $(ONLY))
 
@@ -78,6 +77,9 @@ bench-memory: .venv/benchmarks  ## Memory by the length of songs, and after 200 
 
 bench-coldstart: .venv/benchmarks  ## From the start of a process to its first segment, step by step; ROUNDS=
 	$(BIN)/python -m benchmarks.coldstart $(ROUNDS_)
+
+bench-knative: .venv/benchmarks  ## What Knative's parts and the stores take and cost (docs/scaling.md); ROUNDS=, ONLY="requests events burst"
+	@bash -c '. tests/knative/cluster/settings.sh && exec $(BIN)/python -m benchmarks.knative $(ROUNDS_) $(ONLY_)'
 
 clean: cluster-down  ## Remove what was built here; songs and stems stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
