@@ -17,7 +17,7 @@ def main() -> None:
     found: dict[str, Any] = {"hardware": report.hardware()}
     with service.running() as running:
         found |= {part: _measure(part, running, asked.rounds) for part in asked.parts}
-    report.show([row for part in asked.parts for row in _rows(part, found[part])])
+    report.show([("", "measured", "to be")] + [row for part in asked.parts for row in _rows(part, found[part])])
     report.write("http", found)
 
 

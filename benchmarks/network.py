@@ -16,23 +16,21 @@ from benchmarks.contenders import CONTENDERS, obtain_onnx
 GFLOP = 335.0  # of one segment of 7.8 s
 STOCK = "stock"
 GEMMS = ("float32", "bfloat16")
-SLOW = 3.0  # GFLOP/s: below this bfloat16 is emulated, and takes minutes
 
 
 def measure(names: list[str], rounds: int, threads: int) -> dict[str, Any]:
     """Every contender once in each round, after one that does not count; the machine's rate is taken between them."""
-    environment = stock.environment(threads)
     times: dict[str, list[tuple[float, Run]]] = {name: [] for name in names}
     rates: dict[str, list[float]] = {precision: [] for precision in GEMMS}
     with ExitStack() as stack, TemporaryDirectory() as folder:
-        gemm = stack.enter_context(Child("benchmarks.gemm", environment=environment))
-        children = {
-            name: stack.enter_context(
-                Child("benchmarks.contenders", name, environment={**environment, **CONTENDERS[name].environment})
-            )
-            for name in names
-        }
-        agreement = _agreement(children, Path(folder))
+        gemm = stack.enter_context(Child("benchmarks.gemm", environment=stock.environment(threads)))
+        children, stems = {}, {}
+        for name in names:
+            environment = {**stock.environment(threads), **CONTENDERS[name].environment}
+            children[name] = stack.enter_context(Child("benchmarks.contenders", name, environment=environment))
+            stems[name] = _stems(children[name], Path(folder))
+            print(f"ready: {name}", flush=True)
+        agreement = _agreement(stems)
         for number in range(rounds):
             for precision, found in rates.items():
                 found.append(gemm.ask(precision=precision))
@@ -44,12 +42,14 @@ def measure(names: list[str], rounds: int, threads: int) -> dict[str, Any]:
     return {"gemm_gflop_per_s": gemms, "contenders": {name: _about(name, times, gemms, agreement) for name in names}}
 
 
-def _agreement(children: dict[str, Child], folder: Path) -> dict[str, float]:
-    """The first forward of each, in dB to the stock one, of the stem that agrees least."""
-    stems = {}
-    for number, (name, child) in enumerate(children.items()):
-        child.ask(out=str(folder / f"{number}.npy"))
-        stems[name] = np.load(folder / f"{number}.npy").astype(np.float64)
+def _stems(child: Child, folder: Path) -> Any:
+    """What it makes of the segment."""
+    child.ask(out=str(folder / "stems.npy"))
+    return np.load(folder / "stems.npy").astype(np.float64)
+
+
+def _agreement(stems: dict[str, Any]) -> dict[str, float]:
+    """How near each is to the stock one, in dB, by the stem that agrees least."""
     wanted = stems[STOCK]
     errors = {name: ((found - wanted) ** 2).sum((1, 2)) for name, found in stems.items()}
     return {

@@ -1,6 +1,7 @@
 """How near our separator is to Demucs' own network, and how good both are (`python -m benchmarks.quality`)."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -69,6 +70,12 @@ def main() -> None:
             weights[start : start + segment] += weight[: chunk.length]
         return back(out / weights, mix)
 
+    @cache
+    def theirs(song: str) -> tuple[Audio, Decibels]:
+        """What does not depend on our precision: Demucs' stems of the song on our grid, and its SDR."""
+        with TemporaryDirectory() as folder:
+            return on_our_grid(decoded(Path(song), folder)), _sdr(tuple(demucs.sources), by_demucs)
+
     def answer(song: str, precision: str) -> dict[str, Any]:
         from functions.separate.engine import Engine
 
@@ -76,16 +83,13 @@ def main() -> None:
 
         def by_us(mix: Mix) -> Audio:
             """As parts hold it: 24 bits at half amplitude, before any encoding."""
-            audio: Audio = np.concatenate(list(ours.parts(mix)), -1) / np.float32(SCALE)
-            return audio
+            return (np.concatenate(list(ours.parts(mix)), -1) / SCALE).astype(np.float32)
 
+        reference, sdr = theirs(song)
         with TemporaryDirectory() as folder:
-            mix = decoded(Path(song), folder)
-            agreement = decibels(ours.stems, on_our_grid(mix), by_us(mix))
-        sdr = {
-            f"sdr{whose}_db": _sdr(ours.stems, separate) for whose, separate in (("", by_us), ("_demucs", by_demucs))
-        }
-        return {"precision": ours.precision, "agreement_db": agreement, **sdr}
+            agreement = decibels(ours.stems, reference, by_us(decoded(Path(song), folder)))
+        found = {"precision": ours.precision, "agreement_db": agreement}
+        return {**found, "sdr_db": _sdr(ours.stems, by_us), "sdr_demucs_db": sdr}
 
     serve(answer)
 

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,16 @@ Row = Sequence[str]
 
 def hardware() -> dict[str, Any]:
     """The processor, what of it may be used, and how busy others keep it."""
-    about = _processor()
-    flags = [flag for flag in FLAGS if flag in about.get("flags", "").split()]
-    name = (
-        f"{about.get('model name', platform.machine())} (family {about.get('cpu family')}, model {about.get('model')})"
-    )
-    python = f"{platform.system()}, Python {platform.python_version()}, PyTorch {_version('torch')}"
-    load = [round(value, 2) for value in os.getloadavg()]
-    return {"processor": name, "cores": os.cpu_count(), "flags": flags, "software": python, "load": load}
+    cpu = _processor()
+    name = f"{cpu.get('model name', platform.machine())} (family {cpu.get('cpu family')}, model {cpu.get('model')})"
+    return {
+        "processor": name,
+        "cores": os.cpu_count(),
+        "flags": [flag for flag in FLAGS if flag in cpu.get("flags", "").split()],
+        "software": f"{platform.system()}, Python {platform.python_version()}, PyTorch {_version('torch')}",
+        "load": round(os.getloadavg()[0], 1),
+        "date": date.today().isoformat(),
+    }
 
 
 def _processor() -> dict[str, str]:
@@ -43,19 +46,25 @@ def _version(package: str) -> str:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """A table on the screen: the first column to the left, the others to the right."""
+    """A table in Markdown, the first row its head: the first column to the left, the others to the right."""
     columns = max(map(len, rows))
     full = [[*row, *[""] * (columns - len(row))] for row in rows]
-    widths = [max(len(row[column]) for row in full) for column in range(columns)]
-    for row in full:
-        first, *rest = (
-            f"{cell:{'<' if not i else '>'}{width}}" for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        print("  ".join([first, *rest]).rstrip(), flush=True)
+    widths = [max(3, *(len(row[column]) for row in full)) for column in range(columns)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    for row in (full[0], rule, *full[1:]):
+        first, *rest = row
+        cells = [f"{first:{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))]
+        print(f"| {' | '.join(cells)} |", flush=True)
+    print()
 
 
 def write(name: str, found: Mapping[str, Any]) -> None:
-    """`out/<name>.json`."""
+    """`out/<name>.json`; and a line about the hardware."""
+    about = found["hardware"]
+    print(
+        f"On {about['cores']} cores of {about['processor']}, {' '.join(about['flags'])}; {about['software']};", end=" "
+    )
+    print(f"{about['date']}; load average before: {about['load']}.")
     OUT.mkdir(exist_ok=True)
     (OUT / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     print(f"written: {OUT / name}.json")

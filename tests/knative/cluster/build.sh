@@ -3,7 +3,7 @@
 # changed since is not looked at again.
 set -euo pipefail
 . "$(dirname "$0")/settings.sh"
-export CGO_ENABLED=0 GOFLAGS=-trimpath
+export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false"
 stamps=$bin/.built
 
 # usage: build MODULE OUTPUT LDFLAGS PACKAGE...     OUTPUT is below bin; it ends with a slash if it is a folder

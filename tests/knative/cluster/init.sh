@@ -29,7 +29,7 @@ mount_second_version() {
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
   mkdir /sys/fs/cgroup/init
   echo $$ > /sys/fs/cgroup/init/cgroup.procs
-  sed 's/\w\+/+&/g' /sys/fs/cgroup/cgroup.controllers > /sys/fs/cgroup/cgroup.subtree_control
+  hand_on_controllers /sys/fs/cgroup
 }
 
 mount_folders() {

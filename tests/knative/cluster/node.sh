@@ -29,16 +29,17 @@ cable() {
   ip route add "$pod_range" via "$node_ip"
 }
 
-# The node's cgroups lie below the one we run in, so that what limits us limits it.
+# The node's cgroups lie below those we run in, so that what limits us limits it. In the second version a group with processes
+# can hand no controllers on, so there it is one below the root.
 cgroups() {
   local _ controllers path
+  if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+    echo "/sys/fs/cgroup/$node"
+    return
+  fi
   while IFS=: read -r _ controllers path; do
-    if [ -z "$controllers" ]; then
-      [ -f /sys/fs/cgroup/cgroup.controllers ] || continue  # the second version beside the first one holds nothing
-    fi
-    controllers=${controllers#name=}
     path=${path%/}
-    echo "/sys/fs/cgroup${controllers:+/$controllers}$path/$node"
+    [ -z "$controllers" ] || echo "/sys/fs/cgroup/${controllers#name=}$path/$node"
   done < /proc/self/cgroup
 }
 
@@ -47,18 +48,16 @@ enter_cgroups() {
   local folder file
   cgroups > "$run/cgroups"
   while read -r folder; do
+    [ ! -f "${folder%/*}/cgroup.subtree_control" ] || hand_on_controllers "${folder%/*}"
     mkdir -p "$folder"
-    for file in cpuset.cpus cpuset.mems; do  # the first version has a new cpuset empty, and lets nobody into it
-      [ ! -f "$folder/$file" ] || [ -n "$(cat "$folder/$file")" ] || cat "${folder%/*}/$file" > "$folder/$file"
+    for file in cpuset.cpus cpuset.mems; do  # a new group of the first version has none, and lets nobody in
+      [ ! -f "${folder%/*}/$file" ] || cat "${folder%/*}/$file" > "$folder/$file"
     done
     echo $BASHPID > "$folder/cgroup.procs"
   done < "$run/cgroups"
 }
 
-up() {
-  if node_pid >/dev/null; then
-    exit 0
-  fi
+start() {
   down
   mkdir -p "$run" "$log" "$state"
   claim_addresses
@@ -68,6 +67,10 @@ up() {
     exec setsid ip netns exec "$node" unshare --mount --pid --uts --ipc --cgroup --fork --propagation private \
       "$here/init.sh" </dev/null >"$log/init.log" 2>&1
   ) &
+}
+
+up() {
+  node_pid >/dev/null || start
   eventually 60 kubectl get --raw /readyz
   eventually 60 kubectl wait --for=condition=Ready "node/$node" --timeout=1s
 }

@@ -41,3 +41,8 @@ eventually() {
     sleep 0.2
   done
 }
+
+# Gives the groups below this one, of the second version of cgroups, all the controllers it has.
+hand_on_controllers() {
+  sed 's/[a-z_]\+/+&/g' "$1/cgroup.controllers" > "$1/cgroup.subtree_control"
+}

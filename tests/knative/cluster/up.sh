@@ -6,12 +6,12 @@ set -euo pipefail
 
 # usage: stage NAME SCRIPT [ARGUMENT...]
 stage() {
-  local start=$SECONDS name=$1
-  shift
-  printf '%-34s' "$name"
-  if ! "$here/$@" > "$log/$1.log" 2>&1; then
-    printf 'failed. The end of %s:\n' "$log/$1.log"
-    tail -n 20 "$log/$1.log"
+  local start=$SECONDS name=$1 script=$2
+  shift 2
+  printf '%-36s' "$name"
+  if ! "$here/$script" "$@" > "$log/$script.log" 2>&1; then
+    printf 'failed. The end of %s:\n' "$log/$script.log"
+    tail -n 20 "$log/$script.log"
     exit 1
   fi
   printf '%4d s\n' $((SECONDS - start))

@@ -1,5 +1,6 @@
 """The table of behaviours once more, with the real thing."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,16 @@ FUNCTIONS = {name: f"http://{name}.{NAMESPACE}.svc.cluster.local" for name in ("
 pytestmark = pytest.mark.timeout(900)
 
 
+class Patient(Lab):
+    """Functions start from zero here: it is not calm while one still has to answer."""
+
+    def calm(self) -> None:
+        super().calm()
+        while any(len(one.given) < len(one.got) for one in self.subscribers.values()):
+            time.sleep(0.1)
+        super().calm()
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
     running = Pool(WORLDS)
@@ -33,7 +44,7 @@ def test_broker(world: str, row: Row) -> None:
 
 @pytest.mark.parametrize(("world", "row"), table(EVENTS, WORLDS))
 def test_events(world: str, row: Row) -> None:
-    row.play(Lab(WORLDS[world], FUNCTIONS))
+    row.play(Patient(WORLDS[world], FUNCTIONS))
 
 
 @pytest.mark.parametrize(("world", "row"), table(SONGS, WORLDS))

@@ -12,9 +12,9 @@ from tests.knative.on_cluster.deployed import Deployed, asleep
 from tests.knative.on_cluster.watching import watching
 
 SONGS = 12
-SECONDS = 150.0  # of audio: over 20 s of work on one core
-WORK = 20.0  # s
+SECONDS = 60.0  # of audio: 20 s of work and more where three workers share two cores
 MAX_SCALE = 3
+COST = 3  # segments that are computed again after a song was given back
 LIMIT = 1200
 
 pytestmark = pytest.mark.timeout(LIMIT + 300)
@@ -29,18 +29,17 @@ def burst(medley: Deployed, report: Callable[[str, Any], None]) -> tuple[list[st
         songs = [medley.client.separate(io.BytesIO(one), format="mp3", stems=["vocals"]).hash for one in audio]
         eventually(lambda: all(medley.record(song).get("finished") for song in songs), LIMIT, pause=1)
         asleep("separate")
-    report("burst", seen)
+    records = [medley.record(song) for song in songs]
+    work = [round(float(record["finished"]) - float(record["started"]), 1) for record in records]
+    report("burst", {"work_s": work, "seen": seen})
     return songs, seen
 
 
 Burst = tuple[list[str], list[dict[str, Any]]]
 
 
-def test_every_song_takes_long_and_succeeds(medley: Deployed, burst: Burst) -> None:
-    for song in burst[0]:
-        record = medley.record(song)
-        assert record["status"] == "succeeded"
-        assert float(record["finished"]) - float(record["started"]) >= WORK
+def test_every_song_succeeds(medley: Deployed, burst: Burst) -> None:
+    assert {medley.record(song)["status"] for song in burst[0]} == {"succeeded"}
 
 
 def test_separate_grows_as_far_as_it_may_and_goes_away(burst: Burst) -> None:
@@ -51,8 +50,12 @@ def test_separate_grows_as_far_as_it_may_and_goes_away(burst: Burst) -> None:
 
 
 def test_each_song_is_done_once(medley: Deployed, burst: Burst) -> None:
-    for message in ("song claimed", "song separated"):
-        assert sorted(medley.logged(message, burst[0])) == sorted(burst[0])
+    """A worker that ends gives its song back: near its time limit, and when it is the one that scaling down picks."""
+    assert sorted(medley.logged("song separated", burst[0])) == sorted(burst[0])
+    again = len(medley.logged("song claimed", burst[0])) - SONGS
+    assert again == len(medley.logged("song given back", burst[0]))
+    records = [medley.record(song) for song in burst[0]]
+    assert sum(int(one["segments"]) - int(one["total"]) for one in records) <= COST * again
 
 
 def test_they_were_started_oldest_first(medley: Deployed, burst: Burst) -> None:
