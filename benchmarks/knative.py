@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=idling.MINUTES, help="of idleness")
     asked = parser.parse_args()
     own = {"waking": lambda: waking.measure(asked.rounds), "idle": lambda: idling.measure(asked.minutes)}
-    found = _before()
+    found = {**_before(), "hardware": report.hardware()}
     for name in sorted(asked.only, key=list(PARTS).index):
         begin = report.hardware()
         found[name] = own.get(name, CLUSTER[name].measure)() if name in CLUSTER else _on_machine(name)
@@ -58,8 +58,7 @@ def _on_machine(part: str) -> dict[str, Any]:
 
 def _when(begin: dict[str, Any]) -> dict[str, Any]:
     """On what a part was measured, how busy that was before and after, and the day."""
-    load = [begin["load"][0], report.hardware()["load"][0]]
-    return {**begin, "load": load, "date": datetime.date.today().isoformat()}
+    return {"begin": begin, "end": report.hardware(), "date": datetime.date.today().isoformat()}
 
 
 def _before() -> dict[str, Any]:
