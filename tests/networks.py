@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from demucs.apply import BagOfModels
+from demucs.apply import BagOfModels, TensorChunk, apply_model
 from demucs.htdemucs import HTDemucs
+from numpy.typing import NDArray
 
 from functions.separate.htdemucs import KLASS, Forward, shape_of
 from functions.separate.loading import ensemble
 from functions.separate.networks import Demucs, Ensemble
+from medley.audio import Mix
 from medley.models import FOUR
 
 torch.set_num_threads(1)  # threads of networks this small only wait for one another
+
+Audio = NDArray[np.float32]
 
 EXACT, FAST = 100.0, 30.0  # dB
 
@@ -84,3 +88,25 @@ def agreement(reference: Any, result: Any) -> float:
     over = tuple(axis for axis in range(reference.ndim) if axis != reference.ndim - 3)
     error = ((reference - result) ** 2).sum(over)
     return float(10 * np.log10(np.min((reference**2).sum(over) / np.maximum(error, 1e-30))))
+
+
+def mixed(samples: Audio) -> Mix:
+    """With mean and deviation of the mono mix, as demucs.api.Separator takes them."""
+    mono = torch.from_numpy(samples).mean(0)
+    return Mix(samples, samples.shape[-1], float(mono.mean()), float(mono.std()))
+
+
+def on_our_grid(network: Any, mix: Mix, segment: int, stride: int) -> Audio:
+    """apply_model's algorithm over the whole song, without the last segment where the one before covers it."""
+    normalised = ((torch.from_numpy(mix.samples) - mix.mean) / (mix.deviation + 1e-8))[None]
+    half = segment // 2
+    weight = torch.cat([torch.arange(1, half + 1), torch.arange(segment - half, 0, -1)])
+    weight = weight / weight.max()
+    out, sum_weight = torch.zeros(len(network.sources), *mix.samples.shape), torch.zeros(mix.length)
+    for offset in range(0, max(1, mix.length - segment + stride), stride):
+        chunk = TensorChunk(normalised, offset, segment)
+        result = apply_model(network, chunk, shifts=0, split=False)[0]
+        out[..., offset : offset + segment] += weight[: chunk.length] * result
+        sum_weight[offset : offset + segment] += weight[: chunk.length]
+    audio: Audio = (out / sum_weight * (mix.deviation + 1e-8) + mix.mean).numpy()
+    return audio

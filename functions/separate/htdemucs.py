@@ -89,7 +89,7 @@ class Forward:
             [Layer(part_of(transformer, f"{branch}.{n}."), shape.t_heads, like) for n in range(shape.t_layers)]
             for branch in ("layers", "layers_t")
         )
-        self._positions: dict[tuple[int, ...], Tensor] = {}
+        self._positions: dict[tuple[int, int], Tensor] = {}
 
     def _linear(self, state: State, name: str) -> Linear:
         return Linear(state[f"{name}.weight"], state[f"{name}.bias"], self.like)
@@ -146,7 +146,7 @@ class Forward:
         _, _, rows, frames = x.shape
         x, xt = (channels_of(each).flatten(1, 2) for each in (x, xt))
         x, xt = self._through("channel_upsampler", x), self._through("channel_upsampler_t", xt)
-        x = self.norm_in(x).add_(self._position(x.shape[-1], rows, frames))
+        x = self.norm_in(x).add_(self._position(x.shape[-1], frames, rows))
         xt = self.norm_in_t(xt).add_(self._position(xt.shape[-1], xt.shape[1]))
         for layer, layer_t in zip(self.layers, self.layers_t, strict=True):
             x, xt = layer(x, xt), layer_t(xt, x)
@@ -156,13 +156,16 @@ class Forward:
     def _through(self, name: str, x: Tensor) -> Tensor:
         return self._between[name](x) if name in self._between else x
 
-    def _position(self, width: int, *shape: int) -> Tensor:
-        """What is added to a sequence of (rows, positions) or (positions), made once."""
-        if shape not in self._positions:
+    def _position(self, width: int, positions: int, rows: int = 0) -> Tensor:
+        """What is added to a sequence of so many positions, in each of so many rows, made once."""
+        if (positions, rows) not in self._positions:
             period = self.shape.t_max_period
-            position = position_1d(*shape, width, period) if len(shape) == 1 else position_2d(*shape, width, period)
-            self._positions[shape] = (self.shape.t_weight_pos_embed * position.flatten(0, -2)).to(self.like)
-        return self._positions[shape]
+            if rows:
+                position = position_2d(rows, positions, width, period).flatten(0, 1)
+            else:
+                position = position_1d(positions, width, period)
+            self._positions[positions, rows] = (self.shape.t_weight_pos_embed * position).to(self.like)
+        return self._positions[positions, rows]
 
 
 def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -153,7 +153,7 @@ def _seen(mix: Mix, segment: Segment, length: int) -> Tensor:
     """The normalised song around a segment, (2, length); silence before its beginning and after its end."""
     start = segment.start - (length - segment.length) // 2
     first, end = max(0, start), max(0, min(start + length, mix.length))
-    audio = (torch.tensor(mix.samples[:, first:end]) - mix.mean) / (mix.deviation + EPSILON)
+    audio = (torch.from_numpy(mix.stretch(first, end)) - mix.mean) / (mix.deviation + EPSILON)
     return functional.pad(audio, (first - start, start + length - end))
 
 

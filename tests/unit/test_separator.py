@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from demucs.apply import TensorChunk, apply_model
+from demucs.apply import apply_model
 from demucs.demucs import Demucs as Waveform
 from numpy.typing import NDArray
 
@@ -26,7 +26,7 @@ from medley.models import FOUR, MODELS
 from medley.parts import SCALE
 from medley.separation import Separation
 from medley.settings import BadSettings
-from tests.networks import EXACT, FAST, agreement, bag, ours, small, theirs
+from tests.networks import EXACT, FAST, agreement, bag, mixed, on_our_grid, ours, small, theirs
 
 QUANTISED = 92.0  # dB that 24 bits at half amplitude leave at least, of the quietest stem here
 
@@ -80,12 +80,6 @@ def song(length: int) -> Mix:
     return mixed((0.1 * noise + 0.3 * np.sin(2 * np.pi * 220 * time) + 0.01).astype(np.float32))
 
 
-def mixed(samples: Audio) -> Mix:
-    """With mean and deviation of the mono mix, as demucs.api.Separator takes them."""
-    mono = torch.from_numpy(samples).mean(0)
-    return Mix(samples, samples.shape[-1], float(mono.mean()), float(mono.std()))
-
-
 def separator(of: Ensemble, shifts: int = 0, overlap: float = 0.25, on: Any = None) -> Separator:
     return Separator(of, on or Cpu(), Separation("test", shifts=shifts, overlap=overlap), "seed")
 
@@ -105,22 +99,6 @@ def by_demucs(network: Any, mix: Mix, **options: Any) -> Audio:
     out = apply_model(network, normalised[None], **{"shifts": 0, "overlap": 0.25, **options})[0]
     result: Audio = (out * (mix.deviation + 1e-8) + mix.mean).numpy()
     return result
-
-
-def on_our_grid(network: Any, mix: Mix, segment: int, stride: int) -> Audio:
-    """apply_model's algorithm over the whole song, without the last segment where the one before covers it."""
-    normalised = ((torch.from_numpy(mix.samples) - mix.mean) / (mix.deviation + 1e-8))[None]
-    half = segment // 2
-    weight = torch.cat([torch.arange(1, half + 1), torch.arange(segment - half, 0, -1)])
-    weight = weight / weight.max()
-    out, sum_weight = torch.zeros(len(network.sources), *mix.samples.shape), torch.zeros(mix.length)
-    for offset in range(0, max(1, mix.length - segment + stride), stride):
-        chunk = TensorChunk(normalised, offset, segment)
-        result = apply_model(network, chunk, shifts=0, split=False)[0]
-        out[..., offset : offset + segment] += weight[: chunk.length] * result
-        sum_weight[offset : offset + segment] += weight[: chunk.length]
-    audio: Audio = (out / sum_weight * (mix.deviation + 1e-8) + mix.mean).numpy()
-    return audio
 
 
 LENGTHS: dict[str, Callable[[int, int], int]] = {
