@@ -10,7 +10,8 @@ BUILDER  ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v 
 IMAGES    = $(patsubst functions/%/Dockerfile,%,$(wildcard functions/*/Dockerfile))
 
 .DEFAULT_GOAL := help
-.PHONY: help song up test unit lint format lock lock-benchmarks clean images push manifests deploy undeploy
+.PHONY: help song up test unit lint format lock lock-benchmarks clean images push manifests deploy undeploy \
+  cluster cluster-down test-cluster
 
 help:  ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +59,7 @@ lock-benchmarks: .venv/ready  ## Pin what only benchmarks need in benchmarks/req
 	$(BIN)/pip install --disable-pip-version-check -q -c requirements.lock -r benchmarks/requirements.lock
 	touch $@
 
-.PHONY: bench-http bench-separate bench-network bench-memory bench-coldstart
+.PHONY: bench-http bench-separate bench-network bench-memory bench-coldstart bench-knative
 ROUNDS_ = $(if $(ROUNDS),--rounds $(ROUNDS))
 ONLY_   = $(if $(ONLY),--only $(ONLY))
 
@@ -77,7 +78,10 @@ bench-memory: .venv/benchmarks  ## Memory by the length of songs, and after 200 
 bench-coldstart: .venv/benchmarks  ## From the start of a process to its first segment, step by step; ROUNDS=
 	$(BIN)/python -m benchmarks.coldstart $(ROUNDS_)
 
-clean:  ## Remove what was built here; songs and stems stay
+bench-knative: .venv/benchmarks  ## What Knative's parts and the stores take and cost (docs/scaling.md); ROUNDS=, ONLY="requests events burst"
+	@bash -c '. tests/knative/cluster/settings.sh && exec $(BIN)/python -m benchmarks.knative $(ROUNDS_) $(ONLY_)'
+
+clean: cluster-down  ## Remove what was built here; songs and stems stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
 
 .venv/ready: requirements.lock pyproject.toml
@@ -111,3 +115,12 @@ deploy: manifests  ## Deploy OVERLAY with the images of REGISTRY to the cluster 
 
 undeploy: manifests  ## Remove what `make deploy` made; songs and secrets stay
 	kubectl delete --ignore-not-found -f build/manifests
+
+cluster:  ## Run a Kubernetes with Knative and medley on this machine, for tests; needs root, Debian and Go
+	@tests/knative/cluster/up.sh
+
+test-cluster: .venv/ready  ## The tests that take what `make cluster` runs
+	@bash -c '. tests/knative/cluster/settings.sh && exec $(BIN)/pytest tests/knative/on_cluster'
+
+cluster-down:  ## Stop it and remove what it has stored
+	@tests/knative/cluster/down.sh

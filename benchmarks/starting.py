@@ -39,7 +39,8 @@ def _start(service: Service, function: str) -> float:
 def started(service: Service, function: str) -> Iterator[tuple[int, Process, float]]:
     """One more process of a function: its port, the process that answers, and the seconds until it was ready."""
     (port,) = ports.free(1)
-    environment = {**os.environ, **service.environment, "HOST": "127.0.0.1", "PORT": str(port), "LOG_LEVEL": "error"}
+    own = {"HOST": "127.0.0.1", "PORT": str(port)}
+    environment = {**os.environ, "LOG_LEVEL": "error", **service.environment, **own}
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "medley.serve", function], env=environment)
     try:
