@@ -16,9 +16,8 @@ from medley.settings import settings
 
 Handler = Callable[[Request], Response]
 DRAIN = 64 * 1024  # bytes read at a time from a body nobody wants
-LONGEST = (
-    768  # bytes of an error: at more, Knative's dispatcher (eventing 0.49) ends by a panic, with all it has in hand
-)
+# bytes of an error: at more, Knative's dispatcher (eventing 0.49) ends by a panic, with all that it has in hand
+LONGEST = 768
 
 draining = threading.Event()  # set on SIGTERM: what takes minutes stops at its next safe point
 
@@ -123,10 +122,9 @@ def problem(error: MedleyError, request: Request) -> Response:
 
 def _short(problem: dict[str, Any]) -> bytes:
     """The problem in JSON, its detail cut so that the whole is not too long."""
-    body = json.dumps(problem).encode()
-    if (excess := len(body) - LONGEST) > 0:
-        detail = problem["detail"]
-        body = json.dumps({**problem, "detail": detail[: max(0, len(detail) - excess)]}).encode()
+    detail = problem["detail"][:LONGEST]
+    while len(body := json.dumps({**problem, "detail": detail}).encode()) > LONGEST and detail:
+        detail = detail[:-1]
     return body
 
 
