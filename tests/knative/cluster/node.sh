@@ -96,19 +96,7 @@ gone() {
   [ ! -d "/proc/$1" ]
 }
 
-remove_cgrostart() {
-  down
-  mkdir -p "$run" "$log" "$state"
-  claim_addresses
-  cable
-  (
-    enter_cgroups
-    exec setsid ip netns exec "$node" unshare --mount --pid --uts --ipc --cgroup --fork --propagation private \
-      "$here/init.sh" </dev/null >"$log/init.log" 2>&1
-  ) &
-}
-
-up() {
+remove_cgroup() {
   [ ! -d "$1" ] || find "$1" -depth -type d -exec rmdir {} +
 }
 
