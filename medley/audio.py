@@ -1,6 +1,7 @@
 """Songs as they come: what an upload is, and its sound as two channels of floats on disk."""
 
 import math
+import mmap
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,6 +45,13 @@ class Mix:
     length: int
     mean: float
     deviation: float
+
+    def stretch(self, first: int, end: int) -> Samples:
+        """A copy of the samples from `first` to before `end`, (2, n)."""
+        copy = np.array(self.samples[:, first:end])
+        if mapped := getattr(self.samples, "_mmap", None):
+            mapped.madvise(mmap.MADV_DONTNEED)  # else all that was read of the file counts as this process's memory
+        return copy
 
 
 def probe(file: BinaryIO, max_seconds: float) -> Probe:

@@ -1,6 +1,12 @@
-"""The models of demucs and their stems, as a table: known without torch."""
+"""The models and their stems, as a table: known without torch.
 
+Beside demucs' there are those that installed packages name by entry points: of the group `medley.models` a `Model`, and
+under the same name in `medley.separators` what makes its networks (`functions/separate/networks.py`).
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 
 FOUR = ("drums", "bass", "other", "vocals")
 SIX = (*FOUR, "guitar", "piano")
@@ -8,26 +14,36 @@ SIX = (*FOUR, "guitar", "piano")
 
 @dataclass(frozen=True)
 class Model:
-    """A separation model by its name in demucs, and the stems it gives in its own order."""
+    """A separation model by its name, and the stems it gives in its own order."""
 
     name: str
     stems: tuple[str, ...] = FOUR
 
 
-MODELS = {
-    model.name: model
-    for model in (
-        Model("htdemucs"),
-        Model("htdemucs_ft"),
-        Model("htdemucs_6s", SIX),
-        Model("hdemucs_mmi"),
-        Model("mdx"),
-        Model("mdx_extra"),
-        Model("mdx_q"),
-        Model("mdx_extra_q"),
-        Model("demucs_unittest"),  # tiny, random weights: for tests of everything but sound
-    )
-}
+DEMUCS = (
+    Model("htdemucs"),
+    Model("htdemucs_ft"),
+    Model("htdemucs_6s", SIX),
+    Model("hdemucs_mmi"),
+    Model("mdx"),
+    Model("mdx_extra"),
+    Model("mdx_q"),
+    Model("mdx_extra_q"),
+    Model("demucs_unittest"),  # tiny, random weights: for tests of everything but sound
+)
 
+
+def known(found: Iterable[EntryPoint]) -> dict[str, Model]:
+    """Demucs' models and those found, by name. Raises ValueError for one whose stems cannot stand in a URL."""
+    models = {model.name: model for model in DEMUCS}
+    for entry in found:
+        model = entry.load()
+        if not model.stems or not all(stem.isascii() and stem.isalpha() and stem.islower() for stem in model.stems):
+            raise ValueError(f"the stems of the model {entry.name} are not names of small letters: {model.stems}")
+        models[entry.name] = model
+    return models
+
+
+MODELS = known(entry_points(group="medley.models"))
 STEMS = frozenset(stem for model in MODELS.values() for stem in model.stems)
 ALIASES = {"base": "bass"}  # what existing clients call it

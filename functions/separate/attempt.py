@@ -2,25 +2,22 @@
 
 import json
 import tempfile
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from functions.separate.clipping import Clipping
-from functions.separate.grid import Grid, OverlapAdd
 from functions.separate.lease import Lease
 from functions.separate.patience import patiently
 from functions.separate.renders import Render, store, told
-from functions.separate.source import decoded
-from medley import delivery, logs, names, parts, stores
+from functions.separate.source import decoded, normalised_alike
+from functions.separate.writer import Stems, Writer
+from medley import delivery, logs, names, stores
 from medley.audio import Mix
 from medley.errors import MedleyError, Unavailable
 from medley.http import draining
@@ -31,18 +28,37 @@ from medley.song import Done
 from medley.stores.jobs import Claim, Fields
 
 
+class Grid(Protocol):
+    """Where the parts of a song begin and end."""
+
+    length: int
+    stride: int
+
+    @property
+    def count(self) -> int: ...
+
+
 class Separator(Protocol):
     """What an attempt needs of a model, known without torch; functions/separate/separator.py says what it does."""
 
-    stems: tuple[str, ...]
-    samplerate: int
-    device: str
-    precision: str
-    recipe: str
+    @property
+    def stems(self) -> tuple[str, ...]: ...
+
+    @property
+    def samplerate(self) -> int: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def recipe(self) -> str: ...
 
     def grid(self, length: int) -> Grid: ...
 
-    def separate(self, mix: Any, mean: float, deviation: float, k: int) -> NDArray[np.float32]: ...
+    def parts(self, mix: Mix, first: int, between: Callable[[], None]) -> Iterator[NDArray[np.int32]]: ...
 
 
 class Overtaken(Exception):
@@ -54,20 +70,23 @@ class GivenUp(Exception):
 
 
 class Attempt:
-    """One claim being worked on. `out_of_time` is asked between two segments; the lease is the caller's."""
+    """One claim being worked on. `load` gives the model, once the song is decoded; the lease is the caller's.
 
-    def __init__(self, claim: Claim, separator: Separator, lease: Lease, out_of_time: Callable[[], bool]) -> None:
+    `out_of_time` is asked between two segments.
+    """
+
+    def __init__(
+        self, claim: Claim, load: Callable[[], Separator], lease: Lease, out_of_time: Callable[[], bool]
+    ) -> None:
         self.claim = claim
         self.job = claim.job
         self.upload = claim.job.upload
-        self.separator = separator
         self.lease = lease
         self.out_of_time = out_of_time
         self.new_parts = 0
         self.failures: dict[str, str] = {}  # reason by file
-        self._recipe = separator.recipe
+        self._load = load
         self._computed = claim.job.computed
-        self._clipping = Clipping(claim.job, separator.recipe, separator.stems)
 
     def run(self) -> Done:
         """Works until the song is whole and rendered. Raises Overtaken, GivenUp, BadAudio, Unavailable."""
@@ -78,14 +97,18 @@ class Attempt:
 
     def _separate(self) -> Done:
         with tempfile.TemporaryDirectory() as folder:
-            mix = decoded(self.job, self._recipe, self.separator.samplerate, Path(folder))
+            mix = decoded(self.job, Path(folder))
+            self.separator = self._load()
+            self._recipe = self.separator.recipe
+            self._clipping = Clipping(self.job, self._recipe, self.separator.stems)
+            mix = normalised_alike(self.job, self._recipe, mix)
             grid = self.separator.grid(mix.length)
             first = self._first_missing(grid)
             self._begin(grid, first)
             # Later attempts render when all is separated: each would encode what came before it once more.
             renders = [Render(self.upload, output, mix.length) for output in self._outputs()] if first == 0 else []
             try:
-                self._segments(mix, grid, first, renders)
+                self._parts(mix, first, renders)
                 done = self._done(grid)
             except BaseException:
                 for render in renders:
@@ -96,42 +119,29 @@ class Attempt:
             self.failures |= {render.output.file: render.failure for render in renders if render.failure}
         return done
 
-    def _segments(self, mix: Mix, grid: Grid, first: int, renders: list[Render]) -> None:
-        """The loop. While a part is being written, the network is at the next segment already."""
-        if first == grid.count:
-            return
-        overlap = OverlapAdd(grid)
-        written: Future[None] | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="parts") as writer:
-            for k in range(max(first - 1, 0), grid.count):
-                self._check(new=k > first)
-                began = time.monotonic()
-                part = overlap.add(k, self.separator.separate(mix.samples, mix.mean, mix.deviation, k))
-                if written:
-                    written.result()
-                if k >= first:
-                    computed = 2 if k == first > 0 else 1  # the one before was computed again for its overlap
-                    written = writer.submit(self._write, k, part, computed, time.monotonic() - began, renders)
-            if written:
-                written.result()
+    def _parts(self, mix: Mix, first: int, renders: list[Render]) -> None:
+        """The loop. While parts are stored and rendered, the network is at the next ones already."""
 
-    def _write(
-        self, number: int, part: NDArray[np.float32], computed: int, seconds: float, renders: list[Render]
-    ) -> None:
-        """Stores one part of every stem, then records it. Raises Overtaken."""
-        values = {stem: parts.quantise(part[i]) for i, stem in enumerate(self.separator.stems)}
-        for stem, stem_values in values.items():
-            name = self.upload.part(self._recipe, stem, number)
-            patiently(partial(stores.objects().put, name, parts.encode(stem_values), content_type="audio/flac"))
-        self._clipping.add(values)
-        about = {"parts": number + 1, "speed": seconds, "attempts": 0, **self._clipping.record()}
+        def stored(number: int, stems: Stems, speed: float) -> None:
+            self._record(number, stems, 2 if number == first > 0 else 1, speed)  # one was computed for its overlap
+            for render in renders:
+                render.feed(stems[render.output.stem])
+
+        stems = self.separator.stems
+        with Writer(self.upload, self._recipe, stems, stored) as writer:
+            for number, values in enumerate(self.separator.parts(mix, first, self._check), first):
+                writer.put(number, dict(zip(stems, values, strict=True)))
+
+    def _record(self, number: int, stems: Stems, computed: int, speed: float) -> None:
+        """Records a part that is stored. Raises Overtaken."""
+        self._clipping.add(stems)
+        about = {"parts": number + 1, "speed": speed, "attempts": 0, **self._clipping.record()}
         self._progress(computed, about)
         self.new_parts += 1
-        for render in renders:
-            render.feed(values[render.output.stem])
 
-    def _check(self, *, new: bool) -> None:
+    def _check(self, *, new: bool | None = None) -> None:
         """Whether to go on. An attempt makes at least one new part before its time limit can end it."""
+        new = self.new_parts > 0 if new is None else new
         if self.lease.lost.is_set():
             raise Overtaken
         if draining.is_set() or (new and self.out_of_time()):

@@ -1,53 +1,99 @@
-"""The transformer's layers of HTDemucs, with attention in the way that is quickest for the type of its numbers."""
+"""HTDemucs' transformer: two sequences (batch, positions, channels), of frequencies and of time, look at each other."""
 
-from typing import Any
+import math
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from functions.separate.layers import State, part_of
+from functions.separate.products import Linear, product
 
-def self_layer(layer: Any, x: Tensor) -> Tensor:
-    """`demucs.transformer.MyTransformerEncoderLayer.forward`, normalising first; x is (batch, positions, channels)."""
-    normed = layer.norm1(x)
-    x = torch.addcmul(x, _attended(layer.self_attn, normed, normed), layer.gamma_1.scale)
-    return _fed_forward(layer, x, layer.norm2(x))
-
-
-def cross_layer(layer: Any, x: Tensor, other: Tensor) -> Tensor:
-    """`demucs.transformer.CrossTransformerEncoderLayer.forward`, normalising first: x attends to the other branch."""
-    attended = _attended(layer.cross_attn, layer.norm1(x), layer.norm2(other))
-    x = torch.addcmul(x, attended, layer.gamma_1.scale)
-    return _fed_forward(layer, x, layer.norm3(x))
+EPSILON = 1e-5  # of nn.LayerNorm and nn.GroupNorm
+ROWS = 672  # of scores that are made at a time, so that they stay in the processor's cache
 
 
-def _fed_forward(layer: Any, x: Tensor, normed: Tensor) -> Tensor:
-    forward = layer.linear2(functional.gelu(layer.linear1(normed)))
-    x = torch.addcmul(x, forward, layer.gamma_2.scale)
-    out: Tensor = layer.norm_out(x) if layer.norm_out else x
-    return out
+class Norm:
+    """`nn.LayerNorm` over the channels."""
+
+    def __init__(self, state: State, name: str, like: Tensor) -> None:
+        self.weight, self.bias = state[f"{name}.weight"].to(like), state[f"{name}.bias"].to(like)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return functional.layer_norm(x, x.shape[-1:], self.weight, self.bias, EPSILON)
 
 
-def _attended(attention: Any, x: Tensor, other: Tensor) -> Tensor:
-    """Multi-head attention of x to another sequence, by the weights of an `nn.MultiheadAttention`."""
-    batch, length, width = x.shape
-    heads = attention.num_heads
-    weight, bias = attention.in_proj_weight, attention.in_proj_bias
-    query = functional.linear(x, weight[:width], bias[:width]).view(batch, length, heads, -1).transpose(1, 2)
-    both = functional.linear(other, weight[width:], bias[width:])
-    key, value = both.view(batch, -1, 2, heads, width // heads).permute(2, 0, 3, 1, 4)
-    attended = _attention(query, key, value).transpose(1, 2).reshape(batch, length, width)
-    out: Tensor = attention.out_proj(attended)
-    return out
+class Layer:
+    """`demucs.transformer.MyTransformerEncoderLayer` or `CrossTransformerEncoderLayer`, normalising first."""
+
+    def __init__(self, state: State, heads: int, like: Tensor) -> None:
+        self.cross = "cross_attn.in_proj_weight" in state
+        self.heads = heads
+        attention = part_of(state, "cross_attn." if self.cross else "self_attn.")
+        weight, bias = attention["in_proj_weight"].float(), attention["in_proj_bias"].float()
+        width = weight.shape[1]
+        factor = (width // heads) ** -0.5  # of the scores
+        self.query = Linear(weight[:width] * factor, bias[:width] * factor, like)
+        self.key_value = Linear(weight[width:], bias[width:], like)
+        self.out = _scaled(attention, "out_proj", state["gamma_1.scale"], like)
+        self.first = Linear(state["linear1.weight"], state["linear1.bias"], like)
+        self.second = _scaled(state, "linear2", state["gamma_2.scale"], like)
+        norms = ("norm1", "norm2", "norm3") if self.cross else ("norm1", "norm1", "norm2")
+        self.norm_query, self.norm_key, self.norm_forward = (Norm(state, name, like) for name in norms)
+        self.norm_out = Norm(state, "norm_out", like) if "norm_out.weight" in state else None
+
+    def __call__(self, x: Tensor, other: Tensor) -> Tensor:
+        """What x becomes; a layer that is not cross attends to x itself."""
+        normed = self.norm_query(x)
+        seen = self.norm_key(other) if self.cross else normed
+        key, value = self.key_value(seen).chunk(2, -1)
+        attended = attention(self.query(normed), key, value, self.heads)
+        x = self.out.plus(attended, x)
+        x = self.second.plus(self.first(self.norm_forward(x), "gelu"), x)
+        return _whole_norm(x, self.norm_out) if self.norm_out else x
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """softmax(q k' / sqrt(d)) v.
+def attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """softmax(q k') v of each head, of (batch, positions, channels); the query is scaled already."""
+    query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
+    if query.is_cuda:
+        return functional.scaled_dot_product_attention(query, key, value, scale=1.0).transpose(1, 2).flatten(2)
+    out = query.new_empty(query.shape[0], query.shape[2], heads, query.shape[3])
+    for sample in range(query.shape[0]):
+        for head in range(heads):
+            keys, values = key[sample, head].contiguous(), value[sample, head].t().contiguous()
+            for start in range(0, query.shape[2], ROWS):
+                scores = product(query[sample, head, start : start + ROWS], keys)
+                out[sample, start : start + ROWS, head] = product(scores.softmax(-1), values)
+    return out.flatten(2)
 
-    On a CPU in bfloat16 the flash kernel takes twice as long as two products with the softmax between them; in float32
-    it is the other way round.
-    """
-    if query.dtype is not torch.bfloat16 or query.is_cuda:
-        return functional.scaled_dot_product_attention(query, key, value)
-    scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2))
-    return torch.matmul(scores.softmax(-1), value)
+
+def _whole_norm(x: Tensor, norm: Norm) -> Tensor:
+    """`nn.GroupNorm` of one group: over positions and channels together."""
+    normed = functional.layer_norm(x, x.shape[1:], eps=EPSILON)
+    return torch.addcmul(norm.bias, normed, norm.weight)
+
+
+def _scaled(state: State, name: str, scale: Tensor, like: Tensor) -> Linear:
+    """A linear layer with the `LayerScale` after it."""
+    scale = scale.float()
+    return Linear(state[f"{name}.weight"].float() * scale[:, None], state[f"{name}.bias"].float() * scale, like)
+
+
+def position_1d(length: int, width: int, period: float) -> Tensor:
+    """`demucs.transformer.create_sin_embedding`, (length, width)."""
+    half = torch.arange(width // 2)
+    phase = torch.arange(length)[:, None] / period ** (half / (width // 2 - 1))
+    return torch.cat([phase.cos(), phase.sin()], -1)
+
+
+def position_2d(rows: int, positions: int, width: int, period: float) -> Tensor:
+    """`demucs.transformer.create_2d_sin_embedding`, (rows, positions, width): half of the channels for each."""
+    factor = torch.exp(torch.arange(0.0, width // 2, 2) * -(math.log(period) / (width // 2)))
+    along, across = (_interleaved(torch.arange(0.0, count)[:, None] * factor) for count in (positions, rows))
+    return torch.cat([along.expand(rows, -1, -1), across[:, None].expand(-1, positions, -1)], -1)
+
+
+def _interleaved(phase: Tensor) -> Tensor:
+    """Sine and cosine in turns, (n, 2 * factors)."""
+    return torch.stack([phase.sin(), phase.cos()], -1).flatten(1)

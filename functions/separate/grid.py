@@ -1,11 +1,12 @@
-"""Where a song is cut into segments, and how the segments' outputs are joined into parts."""
+"""Where a song is cut into segments, how much of each goes into the result, and how they are added up."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
+from torch.nn import functional
 
-Audio = NDArray[np.float32]
 Bounds = tuple[int, int]  # first sample, and the one after the last
 
 
@@ -43,64 +44,55 @@ class Grid:
         start = self._start(k)
         return start, self.length if k == self.count - 1 else start + self.stride
 
+    def share(self, k: int, device: torch.device | str = "cpu") -> Tensor:
+        """How much of the result is segment `k`'s, (samples of the segment): less than 1 where it overlaps another."""
+        start, end = self.segment_bounds(k)
+        return _share(self.segment, self.stride, end - start, k == 0, k == self.count - 1, str(device))
+
     def _start(self, k: int) -> int:
         if not 0 <= k < self.count:
             raise IndexError(f"segment {k} of {self.count}")
         return k * self.stride
 
 
-def triangle(segment: int) -> Audio:
-    """The weight of each sample of a segment, (segment,): `apply_model`'s with its `transition_power` of 1."""
-    rising = np.arange(1, segment // 2 + 1, dtype=np.float32)
-    falling = np.arange(segment - segment // 2, 0, -1, dtype=np.float32)
-    weight = np.concatenate([rising, falling])
-    weight /= weight.max()
-    return weight
+@lru_cache(16)
+def _share(segment: int, stride: int, length: int, first: bool, last: bool, device: str) -> Tensor:
+    """The triangles of `apply_model`, of `transition_power` 1, each over the sum of both."""
+    share, overlap = torch.ones(length), segment - stride
+    rising, falling = triangle(segment)[:overlap], triangle(segment)[stride:]
+    if not first:
+        share[:overlap] = rising / (rising + falling)
+    if not last:
+        share[stride:] = falling / (rising + falling)
+    return share.to(device)
 
 
-class OverlapAdd:
-    """Joins the outputs of segments, added in order, into parts.
+def triangle(segment: int) -> Tensor:
+    """`apply_model`'s weight of each sample of a segment, (segment,)."""
+    half = segment // 2
+    weight = torch.cat([torch.arange(1, half + 1), torch.arange(segment - half, 0, -1)]).float()
+    return weight / weight.max()
 
-    The sums and the division are those of `demucs.apply.apply_model`, in float32, so the parts put together are its
-    result to the last bit. Between two segments only the end of the earlier one is kept, as two at most overlap.
-    """
 
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
-        self._weight = triangle(grid.segment)
-        self._next: int | None = None
-        self._tail: Audio | None = None  # weighted; what the last segment has beyond its part
-        self._tail_weight = np.zeros(0, np.float32)
+class Sum:
+    """A window of the result, which moves along the song: segments are added to it and finished parts taken out."""
 
-    def add(self, k: int, output: Audio) -> Audio:
-        """Take segment `k`'s output, (stems, channels, samples); give part `k`, (stems, channels, samples of the part).
+    def __init__(self, start: int, window: Tensor) -> None:
+        """`start` is the song's sample at which it begins; `window`, (stems, channels, 0), grows as needed."""
+        self._start = start
+        self._window = window
 
-        One may start at any `k`. Where that is not 0, the first part lacks its overlap with the segment before: to go
-        on at part n, add segment n - 1 first and discard what that gives.
-        """
-        self._expect(k, output)
-        weight = self._weight[: output.shape[-1]].copy()
-        weighted = output * weight
-        if self._tail is not None:
-            overlap = self._tail.shape[-1]
-            weighted[..., :overlap] += self._tail
-            weight[:overlap] += self._tail_weight
-        return self._split(k, weighted, weight)
+    def add(self, start: int, values: Tensor) -> None:
+        """Adds values (stems, channels, n) from sample `start` of the song on; what lies before the window is lost."""
+        values = values[..., max(0, self._start - start) :]
+        first = max(0, start - self._start)
+        end = first + values.shape[-1]
+        self._window = functional.pad(self._window, (0, max(0, end - self._window.shape[-1])))
+        self._window[..., first:end] += values
 
-    def _expect(self, k: int, output: Audio) -> None:
-        """Raise ValueError unless `output` is the next segment's."""
-        if self._next is not None and k != self._next:
-            raise ValueError(f"segment {k} came where {self._next} was due")
-        start, end = self._grid.segment_bounds(k)
-        if output.shape[-1] != end - start:
-            raise ValueError(f"segment {k} has {output.shape[-1]} samples, not {end - start}")
-        self._next = k + 1
-
-    def _split(self, k: int, weighted: Audio, weight: Audio) -> Audio:
-        """The finished part; what is beyond it is kept for the next one."""
-        start, end = self._grid.part_bounds(k)
-        size = end - start
-        # A copy, so that not the whole segment stays in memory.
-        self._tail, self._tail_weight = weighted[..., size:].copy(), weight[size:].copy()
-        part: Audio = weighted[..., :size] / weight[:size]
-        return part
+    def take(self, end: int) -> Tensor:
+        """What there is up to sample `end`, (stems, channels, samples)."""
+        size = end - self._start
+        taken, self._window = self._window[..., :size], self._window[..., size:].clone()
+        self._start = end
+        return taken

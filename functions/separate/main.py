@@ -5,11 +5,13 @@ from typing import Any
 
 import functions_framework
 
+from functions.separate.gpu import require_gpu
 from functions.separate.worker import Worker
 from medley import events, http, names
 from medley.settings import STORES, require
 
-require(*STORES)
+if require(*STORES).device == "cuda":
+    require_gpu()
 
 
 @cache

@@ -1,215 +1,164 @@
-"""The network that separates a song, one segment at a time, by demucs' own code."""
+"""Separating a song: its segments through the networks, added up, and given as parts."""
 
-import hashlib
-import importlib.util
-import json
-from pathlib import Path
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
+import numpy as np
 import torch
-import yaml
-from demucs.apply import BagOfModels, TensorChunk, apply_model
-from demucs.hf import load_safetensors_model
-from demucs.pretrained import get_model
-from demucs.utils import center_trim
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
-from functions.separate.allocator import keep_memory
-from functions.separate.grid import Audio, Grid
-from functions.separate.htdemucs import Forward, fits
-from functions.separate.weights import UNTRAINED, WeightsMissing, find, folder_of
-from medley.settings import BadSettings
+from functions.separate.devices import Device
+from functions.separate.grid import Grid, Sum
+from functions.separate.networks import Ensemble, Network
+from functions.separate.passes import Pass, Segment, delays, segments
+from functions.separate.recipe import recipe
+from medley.audio import Mix
+from medley.parts import HIGHEST, SCALE
+from medley.separation import Separation
 
-OVERLAP = 0.25  # demucs' default
 EPSILON = 1e-8  # demucs.api.Separator.separate_tensor adds it to the deviation
-
-UNTRAINED_SEED = 0
-UNTRAINED_SEGMENT = 2  # s; its own 40 s would make tests long
+Parts = NDArray[np.int32]  # (stems, 2, samples): 24-bit values at half amplitude
 
 
-class Separator(Protocol):
-    """A model on a device. Lengths are in samples."""
+@dataclass(frozen=True)
+class Separator:
+    """A model on a device, for one song: `seed` tells its shifts from those of others. Lengths are in samples."""
 
-    model: str
-    stems: tuple[str, ...]
-    samplerate: int  # Hz
-    segment: int  # 0: the model takes songs whole
-    stride: int  # 0 likewise
-    device: str  # cpu, cuda: what "auto" took
-    precision: str  # "exact": 32 bit floats throughout; "fast": the layers in bfloat16
-    recipe: str  # 8 hex digits: separators of equal recipe give parts that fit together
-
-    def grid(self, length: int) -> Grid:
-        """The segments of a song of `length` samples."""
-
-    def separate(self, mix: Audio, mean: float, deviation: float, k: int) -> Audio:
-        """Segment `k` of every stem, (stems, 2, samples of the segment).
-
-        `mix` is the whole song, (2, length), and may be a memmap; `mean` and `deviation` are those of its mono mix.
-        """
-
-
-def load(model: str, device: str, weights_dir: str, precision: str = "exact") -> Separator:
-    """The separator of a model of `medley.models`, on "auto", "cpu" or "cuda"; needs no network.
-
-    `precision` is "exact", "fast", or "auto": fast where the processor computes in bfloat16. Whatever is no HTDemucs,
-    or runs on a GPU, goes through demucs itself, which is exact.
-
-    Raises WeightsMissing where its weights are not in `weights_dir`, BadSettings where there is no such device.
-    """
-    keep_memory()
-    device = _device(device)
-    if model == UNTRAINED:
-        return DemucsSeparator(model, _untrained(), f"seed {UNTRAINED_SEED}", device)
-    network = _trained(model, folder_of(weights_dir))
-    weights = digest(network)
-    if device == "cpu" and all(fits(each) for each in network.models) and _segment(network):
-        fast = _has_bf16() if precision == "auto" else precision == "fast"
-        return ForwardSeparator(model, network, weights, fast=fast)
-    return DemucsSeparator(model, network, weights, device)
-
-
-class DemucsSeparator:
-    """A network of demucs, or a bag of them. `weights` tells its weights from others of the same model."""
-
-    precision = "exact"
-
-    def __init__(self, model: str, network: Any, weights: str, device: str) -> None:
-        self.model = model
-        self.stems = tuple(network.sources)
-        self.samplerate = int(network.samplerate)
-        self.segment = _segment(network)
-        self.stride = int((1 - OVERLAP) * self.segment)
-        self.device = device
-        self.recipe = _recipe(
-            model=model, weights=weights, precision=self.precision, segment=self.segment, stride=self.stride
-        )
-        self._network = network.to(device).eval()
-
-    def grid(self, length: int) -> Grid:
-        return Grid(length, self.segment or length, self.stride or length)
-
-    def separate(self, mix: Audio, mean: float, deviation: float, k: int) -> Audio:
-        start, end = self.grid(mix.shape[-1]).segment_bounds(k)
-        chunk = _NormalisedChunk(mix, mean, deviation + EPSILON, start, end - start)
-        # A network that takes songs whole is still cut by demucs itself, each of a bag in its own way.
-        whole = not self.segment
-        separated = apply_model(
-            self._network,
-            chunk.padded(chunk.length) if whole else chunk,
-            shifts=0,
-            split=whole,
-            overlap=OVERLAP,
-            device=self.device,
-        )
-        audio: Audio = (separated[0] * chunk.deviation + mean).cpu().numpy()
-        return audio
-
-
-class ForwardSeparator(DemucsSeparator):
-    """A bag of HTDemucs networks on a CPU, run by our own forward."""
-
-    def __init__(self, model: str, network: Any, weights: str, *, fast: bool) -> None:
-        self.precision = "fast" if fast else "exact"
-        super().__init__(model, network, weights, "cpu")
-        dtype = torch.bfloat16 if fast else torch.float32
-        self._forwards = [Forward(each, dtype) for each in network.models]
-        weight = torch.tensor(network.weights)  # (networks, stems): how much of each stem is whose
-        self._shares = (weight / weight.sum(0))[..., None, None]
-
-    def separate(self, mix: Audio, mean: float, deviation: float, k: int) -> Audio:
-        start, end = self.grid(mix.shape[-1]).segment_bounds(k)
-        chunk = _NormalisedChunk(mix, mean, deviation + EPSILON, start, end - start)
-        padded = chunk.padded(self.segment)
-        separated = center_trim(self._separated(padded), chunk.length)
-        audio: Audio = (separated[0] * chunk.deviation + mean).numpy()
-        return audio
-
-    def _separated(self, padded: torch.Tensor) -> torch.Tensor:
-        """The stems of a whole segment, each from the networks that have a share in it."""
-        total = torch.zeros(())
-        for forward, share in zip(self._forwards, self._shares, strict=True):
-            total = total + forward(padded) * share
-        return total
-
-
-class _NormalisedChunk(TensorChunk):  # type: ignore[misc]  # demucs is not typed
-    """A TensorChunk of the normalised song that reads, and normalises, only what the network is given of it."""
-
-    def __init__(self, mix: Audio, mean: float, deviation: float, offset: int, length: int) -> None:
-        # Not TensorChunk's own: that one wants the whole song as a tensor.
-        self.mix, self.mean, self.deviation = mix, mean, deviation
-        self.offset, self.length = offset, length
-        self.device = torch.device("cpu")
+    ensemble: Ensemble
+    on: Device
+    separation: Separation
+    seed: str = ""
 
     @property
-    def shape(self) -> list[int]:
-        return [1, self.mix.shape[0], self.length]
+    def stems(self) -> tuple[str, ...]:
+        return self.ensemble.stems
 
-    def padded(self, target_length: int) -> torch.Tensor:
-        """As TensorChunk.padded: the song around the chunk, and zeros before its beginning and after its end."""
-        start = self.offset - (target_length - self.length) // 2
-        end = start + target_length
-        first, last = max(0, start), min(end, self.mix.shape[-1])
-        audio = torch.tensor(self.mix[None, :, first:last])
-        return functional.pad((audio - self.mean) / self.deviation, (first - start, end - last))
+    @property
+    def samplerate(self) -> int:
+        """Hz."""
+        return self.ensemble.samplerate
+
+    @property
+    def device(self) -> str:
+        """ "cpu" or "cuda"."""
+        return self.on.name
+
+    @property
+    def precision(self) -> str:
+        """ "exact" or "fast"."""
+        return self.ensemble.precision
+
+    @property
+    def recipe(self) -> str:
+        """8 hex digits: separators of equal recipe give a song's parts alike, so that they fit together."""
+        return recipe(self.separation, self.ensemble.weights, self.precision)
+
+    def grid(self, length: int) -> Grid:
+        """The parts of a song of `length` samples: one for each segment of the longest that a network takes."""
+        return self._grid(length, max(network.segment for network in self.ensemble.networks))
+
+    def _grid(self, length: int, segment: int) -> Grid:
+        return Grid(length, segment, int((1 - self.separation.overlap) * segment))
+
+    def parts(self, mix: Mix, first: int = 0, between: Callable[[], None] = lambda: None) -> Iterator[Parts]:
+        """The parts of a song from `first` on. `between` is called before each batch of segments, and may raise.
+
+        Raises OutOfMemory.
+        """
+        grid = self.grid(mix.length)
+        if first == grid.count:
+            return
+        waiting: deque[Callable[[], list[Parts]]] = deque()
+        for finished in self._finished(mix, grid, first, between):
+            waiting.append(finished)
+            while len(waiting) > self.on.ahead:
+                yield from waiting.popleft()()
+        for finished in waiting:
+            yield from finished()
+
+    def _finished(
+        self, mix: Mix, grid: Grid, first: int, between: Callable[[], None]
+    ) -> Iterator[Callable[[], list[Parts]]]:
+        """For each batch of segments that finishes parts: what fetches them."""
+        added = Sum(grid.part_bounds(first)[0], torch.empty(len(self.stems), 2, 0, device=self.device))
+        for batch, limit in self._batches(mix.length, grid.part_bounds(first)[0]):
+            for segment, stems in self._separated(mix, batch, between):
+                added.add(segment.start, stems)
+            finished = []
+            while first < grid.count and grid.part_bounds(first)[1] <= limit:
+                finished.append(added.take(grid.part_bounds(first)[1]))
+                first += 1
+            if finished:
+                yield self._fetched(mix, finished)
+
+    def _batches(self, length: int, start: int) -> Iterator[tuple[list[Segment], int]]:
+        """Segments, as many as the device takes of every pass; and up to where the song is whole with them."""
+        passes = self._passes(length)
+        size = len(passes) * max(self.on.batch(network) for network in self.ensemble.networks)
+        due = segments(passes, start)
+        batch = list(islice(due, size))
+        while batch:
+            following = list(islice(due, size))
+            yield batch, following[0].start if following else length
+            batch = following
+
+    def _passes(self, length: int) -> list[Pass]:
+        shares = torch.tensor(self.ensemble.shares)
+        shares = (shares / shares.sum(0) / max(1, self.separation.shifts))[..., None, None]
+        return [
+            Pass(network, share.to(self.device), delay, self._grid(length + delay, network.segment))
+            for number, (network, share) in enumerate(zip(self.ensemble.networks, shares, strict=True))
+            for delay in delays(self.seed, number, self.separation.shifts, self.samplerate)
+        ]
+
+    def _separated(
+        self, mix: Mix, batch: Sequence[Segment], between: Callable[[], None]
+    ) -> Iterator[tuple[Segment, Tensor]]:
+        """Each segment with what it adds to the normalised stems, (stems, 2, its samples)."""
+        for network, seen, waiting in _alike(batch):
+            while waiting:
+                between()
+                now = waiting[: self.on.batch(network)]
+                try:
+                    stems = self.on.run(network, torch.stack([_seen(mix, segment, seen) for segment in now]))
+                except torch.OutOfMemoryError:
+                    self.on.shrink(network)
+                    continue
+                yield from zip(now, map(_weighted, now, stems), strict=True)
+                del waiting[: len(now)], stems
+
+    def _fetched(self, mix: Mix, finished: list[Tensor]) -> Callable[[], list[Parts]]:
+        """Finished parts as integers, in one copy."""
+        audio = torch.cat(finished, -1).mul_(mix.deviation + EPSILON).add_(mix.mean)
+        values = audio.mul_(SCALE).round_().clamp_(-HIGHEST - 1, HIGHEST).to(torch.int32)
+        fetched = self.on.fetch(values)
+        ends = np.cumsum([part.shape[-1] for part in finished])[:-1]
+        return lambda: np.split(fetched(), ends, axis=-1)
 
 
-def digest(network: Any) -> str:
-    """SHA-256 over a network's weights as they are used, whatever file they came from."""
-    sha256 = hashlib.sha256(json.dumps(getattr(network, "weights", None)).encode())  # those of a bag's networks
-    for name, value in sorted(network.state_dict().items()):
-        sha256.update(name.encode())
-        sha256.update(value.cpu().contiguous().numpy().data)
-    return sha256.hexdigest()
+def _alike(batch: Sequence[Segment]) -> Iterator[tuple[Network, int, list[Segment]]]:
+    """The segments that can go through a network together: it, and the length of what it sees."""
+    groups: dict[tuple[int, int], tuple[Network, int, list[Segment]]] = {}
+    for segment in batch:
+        network, seen = segment.of.network, segment.of.network.seen(segment.length)
+        groups.setdefault((id(network), seen), (network, seen, []))[2].append(segment)
+    yield from groups.values()
 
 
-def _recipe(**what: str | int) -> str:
-    canonical = json.dumps(what, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+def _seen(mix: Mix, segment: Segment, length: int) -> Tensor:
+    """The normalised song around a segment, (2, length); silence before its beginning and after its end."""
+    start = segment.start - (length - segment.length) // 2
+    first, end = max(0, start), max(0, min(start + length, mix.length))
+    audio = (torch.from_numpy(mix.stretch(first, end)) - mix.mean) / (mix.deviation + EPSILON)
+    return functional.pad(audio, (first - start, start + length - end))
 
 
-def _segment(network: Any) -> int:
-    """The length of the segments of a network, in samples; 0 for a bag whose networks want different ones."""
-    networks = network.models if isinstance(network, BagOfModels) else [network]
-    lengths = {int(each.samplerate * each.segment) for each in networks}
-    return lengths.pop() if len(lengths) == 1 else 0
-
-
-def _device(device: str) -> str:
-    """What to compute on, for the setting DEVICE."""
-    found = torch.cuda.is_available()
-    if device == "cuda" and not found:
-        raise BadSettings("DEVICE is cuda, but PyTorch finds no NVIDIA GPU here; set it to cpu or auto")
-    if device == "cpu" or not found:
-        return "cpu"
-    # By default convolutions round to TF32, which leaves 52 dB of agreement.
-    torch.backends.fp32_precision = "ieee"
-    return "cuda"
-
-
-def _has_bf16() -> bool:
-    """Whether the processor itself computes in bfloat16: where it does not, that is a hundred times slower."""
-    cpu: Any = torch.cpu
-    return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
-
-
-def _trained(model: str, folder: Path) -> Any:
-    """As `demucs.hf.get_hf_model`, from `folder` and without asking the hub."""
-    weights = find(model, folder)
-    if weights is None:
-        raise WeightsMissing(f"the weights of {model} are not in {folder}; get them by `medley weights {model}`")
-    if model.endswith("_q") and importlib.util.find_spec("diffq") is None:
-        raise BadSettings(f"{model} is quantized and needs the package diffq")
-    bag = yaml.safe_load(weights.definition.read_text())
-    networks = [load_safetensors_model(path) for path in weights.networks]
-    return BagOfModels(networks, bag.get("weights"), bag.get("segment"))
-
-
-def _untrained() -> Any:
-    """Demucs' tiny model for tests, with the same random weights in every process."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        network = get_model(UNTRAINED)
-    network.segment = UNTRAINED_SEGMENT
-    return network
+def _weighted(segment: Segment, stems: Tensor) -> Tensor:
+    """What a segment adds, of the stems of all that its network saw."""
+    before = (stems.shape[-1] - segment.length) // 2
+    share = segment.of.grid.share(segment.k, stems.device)
+    return stems[..., before : before + segment.length] * (segment.of.share * share)

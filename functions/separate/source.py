@@ -11,13 +11,12 @@ from medley.job import Job
 from medley.settings import settings
 
 
-def decoded(job: Job, recipe: str, samplerate: int, folder: Path) -> Mix:
+def decoded(job: Job, folder: Path) -> Mix:
     """The song's samples, in files below `folder`. Raises BadAudio, Unavailable."""
     path = folder / "original"
     patiently(lambda: _download(job, path))
     with path.open("rb") as file:
-        mix = decode(file, folder / "mix", samplerate, settings().max_seconds)
-    return _normalised_alike(job, recipe, mix)
+        return decode(file, folder / "mix", max_seconds=settings().max_seconds)
 
 
 def _download(job: Job, path: Path) -> None:
@@ -32,7 +31,7 @@ def _download(job: Job, path: Path) -> None:
         original.close()
 
 
-def _normalised_alike(job: Job, recipe: str, mix: Mix) -> Mix:
+def normalised_alike(job: Job, recipe: str, mix: Mix) -> Mix:
     """With the statistics that the first worker at the song found, by whatever decoder it had."""
     name = job.upload.mix_statistics(recipe)
     known = patiently(lambda: stores.objects().read_json(name))

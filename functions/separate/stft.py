@@ -13,8 +13,8 @@ DROPPED = 2  # frames at each end, which demucs leaves out
 class Stft:
     """`HTDemucs._spec` and `_ispec`: a Hann window, orthonormal, without the Nyquist bin."""
 
-    def __init__(self, window: int, length: int) -> None:
-        self.window = torch.hann_window(window)
+    def __init__(self, window: int, length: int, device: str = "cpu") -> None:
+        self.window = torch.hann_window(window, device=device)
         self.hop = window // OVERLAPPING
         self.length = length
         self.frames = math.ceil(length / self.hop)

@@ -7,6 +7,7 @@ import time
 import traceback
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 from functions.separate.attempt import Attempt, GivenUp, Overtaken, Separator, failure, unrendered
 from functions.separate.lease import Lease
@@ -33,6 +34,8 @@ class Worker:
         self._separator: tuple[str, Separator] | None = None
         self._about: dict[str, str | None] = {}
         self._after = ThreadPoolExecutor(4, thread_name_prefix="after")
+        # While the first song is claimed, fetched and decoded.
+        self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine").submit(_engine)
 
     def work(self) -> None:
         """Claims and separates until nothing is left or the time limit is near. Raises Busy, Unavailable, Crash."""
@@ -72,7 +75,8 @@ class Worker:
         try:
             if claim.job.attempts > settings().max_attempts:
                 return self._give_up(claim, deadline, told)
-            attempt = Attempt(claim, self._load(claim), lease, lambda: time.monotonic() > deadline)
+            self._show("separating" if self._separator else "loading", claim)
+            attempt = Attempt(claim, lambda: self._load(claim), lease, lambda: time.monotonic() > deadline)
             done = attempt.run()
             self._succeed(claim, done, attempt.outcome(done), deadline, told)
         except Overtaken:
@@ -116,23 +120,17 @@ class Worker:
 
         Raises Unavailable for whatever keeps it from being loaded: that is this worker's fault and not the song's.
         """
-        model = claim.job.model
-        if self._separator is None or self._separator[0] != model:
-            self._separator = None  # before the next one is loaded: two do not fit a small GPU
-            self._show("loading", claim)
-            try:
-                obtain(model, folder_of(settings().weights_dir), logs.info)
-                from functions.separate.separator import load
-
-                self._separator = (model, load(model, settings().device, settings().weights_dir, settings().precision))
-            except Exception as error:
-                logs.error("model not loaded", model=model, error=str(error))
-                self._show(f"cannot load the model: {error}")
-                raise Unavailable(f"The model cannot be loaded: {error}", retry_after=60) from error
-            loaded = self._separator[1]
-            logs.info("model loaded", model=model, device=loaded.device, precision=loaded.precision)
+        job = claim.job
+        try:
+            obtain(job.model, folder_of(settings().weights_dir), logs.info)
+            separator: Separator = self._engine.result().separator(job.separation, job.song, job.recipe)
+        except Exception as error:
+            logs.error("model not loaded", model=job.model, error=str(error))
+            self._show(f"cannot load the model: {error}")
+            raise Unavailable(f"The model cannot be loaded: {error}", retry_after=60) from error
+        self._separator = (job.model, separator)
         self._show("separating", claim)
-        return self._separator[1]
+        return separator
 
     def _show(self, state: str, claim: Claim | None = None) -> None:
         """Tells the queue what this worker is at."""
@@ -174,6 +172,14 @@ class Worker:
         """What waits is announced again, since this request goes on with none of it."""
         for song in stores.jobs().unheld(1):
             announce(events.build(names.SONG_UPLOADED, "separate", song, {"hash": song}))
+
+
+def _engine() -> Any:
+    """PyTorch is loaded here and not before: its threads must not be there when gunicorn forks."""
+    from functions.separate.engine import Engine
+
+    values = settings()
+    return Engine(values.device, values.precision, values.weights_dir)
 
 
 def _tell(event: str, due: list[str], deadline: float) -> None:

@@ -10,15 +10,16 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from demucs.hf import load_safetensors_model
 from numpy.typing import NDArray
 
-from functions.separate.separator import DemucsSeparator, load
+from functions.separate.weights import find, folder_of
 from medley import parts
 from medley.local.running import Local
 from tests import sounds
 from tests.e2e.harness import QUICK, Service, eventually
 from tests.e2e.wire import API, ask, upload
-from tests.unit.test_separator import agreement, on_our_grid
+from tests.networks import agreement, mixed, on_our_grid
 
 BAND = Path(__file__).resolve().parents[1] / "audio" / "band12"
 GOOD = {"drums": 10.0, "bass": 9.0, "other": 7.0, "vocals": 10.0}  # dB of global SDR
@@ -32,7 +33,9 @@ class Trained(Service):
     """A service with the real model; `medley up` gets its weights when they are missing."""
 
     def __init__(self, data: Path) -> None:
-        self.local = Local(data, models=["htdemucs"], environment=QUICK, options=["--ping-seconds", "1"])
+        self.local = Local(
+            data, models=["htdemucs"], environment={**QUICK, "PRECISION": "exact"}, options=["--ping-seconds", "1"]
+        )
 
 
 @dataclass
@@ -95,9 +98,11 @@ def _audio(port: int, path: str) -> bytes | None:
 @pytest.fixture(scope="module")
 def by_demucs() -> dict[str, Floats]:
     """The stems by demucs' own code, on our grid."""
-    separator = load("htdemucs", "cpu", "")
-    assert isinstance(separator, DemucsSeparator)
-    return dict(zip(separator.stems, on_our_grid(separator, read("mixture")), strict=True))
+    weights = find("htdemucs", folder_of(""))
+    assert weights
+    network = load_safetensors_model(weights.networks[0]).eval()
+    separated = on_our_grid(network, mixed(read("mixture")), 343980, 257985)
+    return dict(zip(network.sources, separated, strict=True))
 
 
 def test_the_first_part_is_audio_while_the_song_is_being_separated(band: Band) -> None:

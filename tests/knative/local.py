@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from medley.local.running import Local
 from medley.local.up import MANIFESTS
 from tests.e2e.harness import Service
 from tests.knative.place import Setting
-from tests.knative.relay import listen, relay, shut
+from tests.knative.relay import Relay, listen
 from tests.knative.world import post
 
 HOST = "127.0.0.1"
@@ -23,32 +22,28 @@ class Door:
     """A port that leads to the Broker while it is open; where functions announce to."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
         self._socket = listen()
-        self.port = int(self._socket.getsockname()[1])
+        self._port = int(self._socket.getsockname()[1])
+        self._relay: Relay
         self._behind = (HOST, 0)
-
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.port}{self._path}"
+        self.url = f"http://{HOST}:{self._port}{path}"
 
     def open(self, broker_url: str) -> None:
         """Leads on to a Broker. Who has come before has waited."""
         self._behind = (HOST, urlsplit(broker_url).port or 0)
-        relay(self._socket, self._behind)
+        self._relay = Relay(self._socket, self._behind)
 
     @contextmanager
     def closed(self) -> Iterator[None]:
-        """Whoever comes is refused."""
-        shut(self._socket)
+        """Whoever comes is refused, and whoever is there is cut off."""
+        self._relay.shut()
         try:
             yield
         finally:
-            self._socket = socket.create_server((HOST, self.port), backlog=128)
-            relay(self._socket, self._behind)
+            self._relay = Relay(listen(self._port), self._behind)
 
     def shut(self) -> None:
-        shut(self._socket)
+        self._relay.shut()
 
 
 class LocalMedley:

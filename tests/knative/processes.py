@@ -56,7 +56,6 @@ class Processes:
             service(Path(folder) / "data", setting, door) as running,
             ExitStack() as stack,
         ):
-            stack.callback(door.shut)
             services = {
                 name: stack.enter_context(
                     _queue_proxy(find(documents, "Service", name), address(running, name), Path(folder))
@@ -64,6 +63,7 @@ class Processes:
                 for name in _hearing(documents)
             }
             door.open(stack.enter_context(running_broker(documents, services, Path(folder))).url)
+            stack.callback(door.shut)
             yield LocalMedley(running, door, f"http://{services['sweep']}")
 
 

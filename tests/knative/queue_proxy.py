@@ -8,16 +8,16 @@ are passed on between it and the machine.
 import contextlib
 import ctypes
 import fcntl
-import os
 import socket
 import struct
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.knative.relay import Address, listen, relay, shut
+from tests.knative.relay import Address, Relay, listen
 
 SERVING: Address = ("127.0.0.1", 8012)  # where it listens inside
 START = 30.0  # s
@@ -29,18 +29,22 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def permitted() -> bool:
-    """Whether this process may make network namespaces."""
-    return os.geteuid() == 0
+    """Whether this process may make network namespaces: root may, unless a container forbids it."""
+    with ThreadPoolExecutor(1) as thread:
+        return bool(thread.submit(_libc.unshare, _NEW_NET).result() == 0)
 
 
 @contextlib.contextmanager
 def queue_proxy(binary: Path, function: Address, environment: Mapping[str, str], log: Path) -> Iterator[str]:
     """The host:port of a queue-proxy in front of the function at an address."""
     pod = _Pod(binary, function[1], environment, log)
-    with pod, contextlib.closing(pod.door):
-        relay(pod.towards_function, function)
-        host, port = pod.door.getsockname()
-        yield f"{host}:{port}"
+    with pod:
+        outward = Relay(pod.towards_function, function)
+        try:
+            host, port = pod.door.getsockname()
+            yield f"{host}:{port}"
+        finally:
+            outward.shut()
 
 
 class _Pod:
@@ -62,20 +66,19 @@ class _Pod:
             raise self._failure
 
     def __exit__(self, *_: object) -> None:
-        shut(self.door)
-        shut(self.towards_function)
         self._end.set()
         self._thread.join()
 
     def _live(self) -> None:
         try:
             _enter_new_namespace()
-            self.towards_function = socket.create_server(("127.0.0.1", self._port), backlog=128)
+            self.towards_function = listen(self._port)
             with self._running() as process:
                 _wait_for(process, self._log)
-                relay(self.door, SERVING)
+                inward = Relay(self.door, SERVING)
                 self._up.set()
                 self._end.wait()
+                inward.shut()
         except Exception as error:
             self._failure = error
         finally:

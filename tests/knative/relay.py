@@ -11,37 +11,42 @@ PIECE = 1 << 16  # bytes
 Address = tuple[str, int]
 
 
-def listen() -> socket.socket:
-    """A socket that listens on any free port of this thread's loopback."""
-    return socket.create_server(("127.0.0.1", 0), backlog=128)
+def listen(port: int = 0) -> socket.socket:
+    """A socket that listens on a port of this thread's loopback, 0: any that is free."""
+    return socket.create_server(("127.0.0.1", port), backlog=128)
 
 
-def relay(door: socket.socket, address: Address) -> threading.Thread:
-    """Passes on what comes to `door` until that is shut down; connects from the calling thread's namespace."""
-    thread = threading.Thread(target=_accept, args=(door, address), daemon=True)
-    thread.start()
-    return thread
+class Relay(threading.Thread):
+    """Passes on what comes to `door`, from the namespace of the thread that makes it, until it is shut."""
 
+    def __init__(self, door: socket.socket, address: Address) -> None:
+        super().__init__(daemon=True)
+        self._door, self._address = door, address
+        self._open: set[socket.socket] = set()
+        self.start()
 
-def shut(door: socket.socket) -> None:
-    """Ends a relay."""
-    with contextlib.suppress(OSError):
-        door.shutdown(socket.SHUT_RDWR)
-    door.close()
+    def run(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._door.accept()
+                self._open.add(near)
+                threading.Thread(target=self._pass_on, args=(near,), daemon=True).start()
 
+    def shut(self) -> None:
+        """Takes nobody any more, and cuts who is connected."""
+        _cut(self._door)
+        self.join()
+        self._door.close()
+        for near in self._open.copy():
+            _cut(near)
 
-def _accept(door: socket.socket, address: Address) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            threading.Thread(target=_pass_on, args=(door.accept()[0], address), daemon=True).start()
-
-
-def _pass_on(near: socket.socket, address: Address) -> None:
-    with near, contextlib.suppress(OSError), socket.create_connection(address) as far:
-        back = threading.Thread(target=_copy, args=(far, near), daemon=True)
-        back.start()
-        _copy(near, far)
-        back.join()
+    def _pass_on(self, near: socket.socket) -> None:
+        with near, contextlib.suppress(OSError), socket.create_connection(self._address) as far:
+            back = threading.Thread(target=_copy, args=(far, near), daemon=True)
+            back.start()
+            _copy(near, far)
+            back.join()
+        self._open.discard(near)
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
@@ -51,6 +56,10 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
             target.sendall(piece)
         target.shutdown(socket.SHUT_WR)
     except OSError:
-        for one in (source, target):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+        _cut(source)
+        _cut(target)
+
+
+def _cut(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)

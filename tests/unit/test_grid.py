@@ -1,9 +1,10 @@
-"""The grid of segments and the joining of their outputs into parts, without a network."""
+"""The grid of segments and the adding of their outputs into parts, without a network."""
 
-import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
-from functions.separate.grid import Audio, Grid, OverlapAdd, triangle
+from functions.separate.grid import Grid, Sum, triangle
 
 SEGMENT, STRIDE = 40, 30
 LENGTHS = (1, 29, 30, 39, 40, 41, 69, 70, 71, 100, 101, 130, 217)
@@ -13,24 +14,34 @@ def grid(length: int) -> Grid:
     return Grid(length, SEGMENT, STRIDE)
 
 
-def outputs(of: Grid) -> list[Audio]:
+def outputs(of: Grid) -> list[Tensor]:
     """One random output, (stems, channels, samples), for each segment."""
-    random = np.random.default_rng(0)
+    random = torch.Generator().manual_seed(0)
     bounds = [of.segment_bounds(k) for k in range(of.count)]
-    return [random.standard_normal((3, 2, end - start), np.float32) for start, end in bounds]
+    return [torch.randn(3, 2, end - start, generator=random) for start, end in bounds]
 
 
-def joined_by_demucs(of: Grid, segments: list[Audio]) -> Audio:
+def joined_by_demucs(of: Grid, segments: list[Tensor]) -> Tensor:
     """The sums and the division of `demucs.apply.apply_model`, over the whole song at once."""
-    out = np.zeros((3, 2, of.length), np.float32)
-    sum_weight = np.zeros(of.length, np.float32)
+    out = torch.zeros(3, 2, of.length)
+    sum_weight = torch.zeros(of.length)
     for k, segment in enumerate(segments):
         start, end = of.segment_bounds(k)
         weight = triangle(of.segment)[: end - start]
         out[..., start:end] += weight * segment
         sum_weight[start:end] += weight
-    result: Audio = out / sum_weight
-    return result
+    return out / sum_weight
+
+
+def added(of: Grid, segments: list[Tensor], first: int = 0) -> list[Tensor]:
+    """The parts from `first` on, of the segments that reach into them."""
+    total = Sum(of.part_bounds(first)[0], torch.empty(3, 2, 0))
+    parts = []
+    for k in range(max(first - 1, 0), of.count):
+        total.add(of.segment_bounds(k)[0], segments[k] * of.share(k))
+        if k >= first:
+            parts.append(total.take(of.part_bounds(k)[1]))
+    return parts
 
 
 @pytest.mark.parametrize(("length", "count"), [(1, 1), (30, 1), (40, 1), (41, 2), (70, 2), (71, 3), (100, 3), (101, 4)])
@@ -55,49 +66,39 @@ def test_parts_cover_the_song_once_and_lie_within_their_segments(length: int) ->
 
 
 @pytest.mark.parametrize("length", LENGTHS)
+def test_the_shares_of_the_segments_make_one_whole(length: int) -> None:
+    of, total = grid(length), torch.zeros(length)
+    for k in range(of.count):
+        start, end = of.segment_bounds(k)
+        total[start:end] += of.share(k)
+    assert torch.allclose(total, torch.ones(length))
+
+
+@pytest.mark.parametrize("length", LENGTHS)
 def test_parts_put_together_are_what_demucs_adds_up(length: int) -> None:
     of = grid(length)
     segments = outputs(of)
-    adder = OverlapAdd(of)
-    parts = [adder.add(k, segment) for k, segment in enumerate(segments)]
+    parts = added(of, segments)
     assert [part.shape[-1] for part in parts] == [end - start for start, end in map(of.part_bounds, range(of.count))]
-    assert np.array_equal(np.concatenate(parts, axis=-1), joined_by_demucs(of, segments))
+    assert torch.allclose(torch.cat(parts, -1), joined_by_demucs(of, segments), rtol=1e-5, atol=1e-6)
 
 
 def test_going_on_at_any_part_gives_the_same_parts() -> None:
     of = grid(217)
     segments = outputs(of)
-    adder = OverlapAdd(of)
-    undisturbed = [adder.add(k, segment) for k, segment in enumerate(segments)]
-    for n in range(1, of.count):
-        resumed = OverlapAdd(of)
-        resumed.add(n - 1, segments[n - 1])
-        for k in range(n, of.count):
-            assert np.array_equal(resumed.add(k, segments[k]), undisturbed[k])
+    undisturbed = added(of, segments)
+    for first in range(of.count):
+        for part, same in zip(added(of, segments, first), undisturbed[first:], strict=True):
+            assert torch.equal(part, same)
 
 
-def test_an_output_is_not_changed() -> None:
-    of = grid(71)
-    segments = outputs(of)
-    adder = OverlapAdd(of)
-    for k, segment in enumerate(segments):
-        before = segment.copy()
-        adder.add(k, segment)
-        assert np.array_equal(segment, before)
-
-
-def test_a_segment_out_of_order_is_refused() -> None:
-    of = grid(217)
-    segments = outputs(of)
-    adder = OverlapAdd(of)
-    adder.add(1, segments[1])
-    with pytest.raises(ValueError, match="segment 3 came where 2 was due"):
-        adder.add(3, segments[3])
-
-
-def test_an_output_of_another_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="segment 0 has 39 samples, not 40"):
-        OverlapAdd(grid(100)).add(0, np.zeros((3, 2, 39), np.float32))
+def test_what_begins_before_the_window_is_cut() -> None:
+    total = Sum(10, torch.empty(1, 1, 0))
+    total.add(4, torch.ones(1, 1, 12))
+    total.add(-9, torch.ones(1, 1, 5))
+    total.add(12, torch.ones(1, 1, 6))
+    assert total.take(14).tolist() == [[[1, 1, 2, 2]]]
+    assert total.take(18).tolist() == [[[2, 2, 1, 1]]]
 
 
 @pytest.mark.parametrize("k", [-1, 3])

@@ -63,6 +63,7 @@ EVENTS: dict[str, Row] = {
     "events that separate cannot use": Row(events.separate),
     "events that callback cannot use": Row(events.callback),
     "lines that logsink cannot use": Row(events.logsink),
+    "a dead letter that does not tell why": Row(events.silent_letter),
     "Redis missing at the start and away later": Row(missing.redis_away, OWN),
     "S3 missing at the start": Row(missing.s3_away, OWN),
     "wrong keys of S3": Row(missing.wrong_keys, OWN),
@@ -79,9 +80,9 @@ SONGS: dict[str, SongRow] = {
     "separate killed during a song": SongRow(PLAIN, songs.killed),
     "separate terminated during a song": SongRow(PLAIN, songs.terminated),
     "two songs at concurrency 1": SongRow(PLAIN, songs.two_songs),
-    "fifty uploads at once": SongRow(PLAIN, songs.burst),
     "the Broker away during an upload": SongRow(PLAIN, songs.broker_away),
     "the Broker away when a song ends": SongRow(PLAIN, songs.broker_away_at_the_end),
+    "fifty uploads at once": SongRow(PLAIN, songs.burst),
     "PingSource wakes sweep": SongRow(UNSWEPT, songs.ping),
     "a song longer than the time limit": SongRow(HURRIED, songs.longer_than_the_limit),
 }

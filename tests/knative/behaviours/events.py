@@ -5,7 +5,7 @@ from typing import Any
 from medley import names
 from tests.knative import manifests
 from tests.knative.behaviours.refused import MEGABYTE
-from tests.knative.subscriber import Tap
+from tests.knative.subscriber import Answer, Subscriber, Tap
 from tests.knative.world import Lab, event
 
 UNKNOWN = "0" * 64  # a song's hash, of no song
@@ -45,6 +45,23 @@ def callback(lab: Lab) -> None:
 
 def logsink(lab: Lab) -> None:
     _answered(lab, "logsink", names.LOG_WRITTEN, LINES)
+
+
+def silent_letter(lab: Lab) -> None:
+    """A dead letter that does not tell why is for logsink too, though it is of a type that nobody sends there."""
+    late, logsink = Subscriber(Answer(204, after=2)), Tap(lab.functions["logsink"])
+    delivery = {
+        "retry": 0,
+        "backoffPolicy": "linear",
+        "backoffDelay": "PT0S",
+        "timeout": "PT0.5S",
+        "letters": "logsink",
+    }
+    with lab.broker(manifests.lab(manifests.trigger("late", **delivery)), late=late, logsink=logsink):
+        lab.send(event(names.SONG_UPLOADED, data={"hash": UNKNOWN}))
+        (letter,) = lab.eventually(logsink, 1)
+    assert "knativeerrordest" not in letter.event
+    assert [answer.status for _, answer in logsink.given] == [204]
 
 
 def _answered(lab: Lab, function: str, event_type: str, table: dict[str, tuple[Any, int]]) -> None:

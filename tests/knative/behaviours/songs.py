@@ -80,7 +80,7 @@ def two_songs(place: Place) -> None:
     for song in (first, second):
         place.succeeded(song)
     records = [place.service.record(song) for song in (first, second)]
-    assert float(records[0]["ended"]) <= float(records[1]["started"])
+    assert float(records[0]["finished"]) <= float(records[1]["started"])
 
 
 def burst(place: Place) -> None:
@@ -97,7 +97,6 @@ def broker_away(place: Place) -> None:
     """Uploads are taken while no Broker is there, and announced when it is back."""
     with place.running.broker_away():
         song = place.post(SONG, callback=place.called.url)
-        assert place.service.client.song(song)["status"] == "queued"
     place.running.ping()
     place.succeeded(song)
     eventually(lambda: place.called.bodies)

@@ -12,13 +12,13 @@ from tests.manifests.rendering import KNATIVE, ROOT
 
 NAMESPACE = "operator"
 # Where the page and the files that it names say the namespace; `dev.medley.` and `medley/<function>` are other things.
-NAMED = re.compile(r"(-n |namespace |namespace: |/|\.)medley(?=$|\n| |\"|/default|\.svc|\.example)")
+NAMED = re.compile(r"((?:-n|namespace:?) )medley\b|(/)medley(?=/default)|(\.)medley(?=\.svc|\.example)")
 OVERLAY = re.compile(r"OVERLAY=\S+ REGISTRY=\S+")  # those of the page take a registry, a GPU, RabbitMQ
 
 
 def here(text: str) -> str:
     """The same in our namespace."""
-    return NAMED.sub(rf"\g<1>{NAMESPACE}", text)
+    return NAMED.sub(lambda found: "".join(filter(None, found.groups())) + NAMESPACE, text)
 
 
 def blocks() -> dict[str, str]:

@@ -15,7 +15,7 @@ from tests.knative.on_cluster.kubectl import NAMESPACE, Document, get, kubectl
 from tests.knative.world import MODES, Mode, encoded, event, post
 from tests.manifests.rendering import ROOT
 
-PING = 120 + 60  # s: knative/base's schedule, and a minute for what it wakes
+PING = 300 + 60  # s: knative/base's schedule, and a minute for what it wakes
 
 pytestmark = pytest.mark.timeout(600)
 

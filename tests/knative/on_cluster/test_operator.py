@@ -1,5 +1,6 @@
 """What knative/README.md tells an operator to type works: from the first deployment to the last removal."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -33,9 +34,16 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 def ask(page: Page, path: str) -> dict[str, object]:
-    with urllib.request.urlopen(page.gateway + path, timeout=60) as answer:
-        found: dict[str, object] = json.load(answer)
-    return found
+    """What the gateway answers. It may be away for a while, where its pod or all the others were ended."""
+    found: list[dict[str, object]] = []
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(page.gateway + path, timeout=20) as answer:
+            found.append(json.load(answer))
+        return bool(found)
+
+    until(120, answers)
+    return found[0]
 
 
 def status(page: Page) -> object:
@@ -116,6 +124,7 @@ def test_an_old_revisions_pod_is_ended(page: Page) -> None:
     assert "separate-00001" in page.run(block("kubectl -n medley get revision"))
 
 
+@pytest.mark.timeout(600)  # pods end in their own time
 def test_all_is_removed_and_comes_again_with_its_songs(page: Page) -> None:
     undeploy, delete = block("make undeploy").splitlines()
     page.run(undeploy)

@@ -1,0 +1,169 @@
+"""What a network runs on: how many segments at a time, and how its results come back."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from functions.separate.networks import Network
+from medley.errors import MedleyError
+from medley.settings import BadSettings
+
+MOST_SEGMENTS = 16  # more at a time fill no GPU better
+SPARE = 0.8  # of the free memory may be used
+Values = Any  # int32 array
+
+
+class OutOfMemory(MedleyError):
+    """Not even one segment fits; the process goes on."""
+
+    status, slug, title = 503, "unavailable", "A part of the service is away"
+
+
+class Device(Protocol):
+    """A processor, and the networks it has run."""
+
+    name: str  # of PyTorch
+    ahead: int  # how many batches are begun before the result of the first is waited for
+
+    def batch(self, network: Network) -> int:
+        """How many segments of a network it takes at a time."""
+
+    def run(self, network: Network, segments: Tensor) -> Tensor:
+        """Segments (batch, 2, samples), in the host's memory, as stems (batch, stems, 2, samples) on the device.
+
+        Raises torch.OutOfMemoryError.
+        """
+
+    def shrink(self, network: Network) -> None:
+        """After it ran out of memory: half as many segments at a time. Raises OutOfMemory where there was one."""
+
+    def fetch(self, values: Tensor) -> Callable[[], Values]:
+        """Begins to copy values into the host's memory; what is given back waits for them."""
+
+
+class Cpu:
+    name, ahead = "cpu", 0
+
+    def batch(self, network: Network) -> int:
+        return 1  # more take more memory and no less time
+
+    def run(self, network: Network, segments: Tensor) -> Tensor:
+        return network(segments)
+
+    def shrink(self, network: Network) -> None:
+        raise OutOfMemory("There is not enough memory for one segment of a song.", retry_after=60)
+
+    def fetch(self, values: Tensor) -> Callable[[], Values]:
+        there: Callable[[], Values] = values.numpy
+        return there
+
+
+class Cuda:
+    """A GPU: batches as large as its free memory allows, each a CUDA graph where that can be captured."""
+
+    name, ahead = "cuda", 1
+
+    def __init__(self) -> None:
+        self._sizes: dict[int, int] = {}  # segments at a time, by network
+        self._graphs: dict[tuple[int, ...], Graph | None] = {}
+
+    def batch(self, network: Network) -> int:
+        if id(network) not in self._sizes:
+            self._sizes[id(network)] = fitting(*self._measured(network))
+        return self._sizes[id(network)]
+
+    def _measured(self, network: Network) -> tuple[int, int]:
+        """Free bytes, and how many one segment takes."""
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        network(torch.zeros(1, 2, network.seen(network.segment), device=self.name))
+        used = torch.cuda.max_memory_allocated() - before
+        torch.cuda.empty_cache()
+        return torch.cuda.mem_get_info()[0], used
+
+    def run(self, network: Network, segments: Tensor) -> Tensor:
+        there = segments.pin_memory().to(self.name, non_blocking=True)
+        size = self.batch(network)
+        if segments.shape[-1] != network.seen(network.segment) or len(segments) > size:
+            return network(there)  # a shape that comes once
+        padded = torch.cat([there, there.new_zeros(size - len(there), *there.shape[1:])])
+        key = (id(network), size)
+        if key not in self._graphs:
+            self._graphs[key] = captured(network, padded)
+        graph = self._graphs[key]
+        return (graph or network)(padded)[: len(segments)]
+
+    def shrink(self, network: Network) -> None:
+        size = self.batch(network)
+        self._graphs.clear()  # each has memory of its own
+        torch.cuda.empty_cache()
+        if size == 1:
+            raise OutOfMemory("The GPU has not enough free memory for one segment of a song.", retry_after=60)
+        self._sizes[id(network)] = size // 2
+
+    def fetch(self, values: Tensor) -> Callable[[], Values]:
+        host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+        host.copy_(values, non_blocking=True)
+        copied = torch.cuda.Event()
+        copied.record()
+
+        def wait() -> Values:
+            copied.synchronize()
+            return host.numpy()
+
+        return wait
+
+
+class Graph:
+    """A network's kernels for one shape, recorded once and started together."""
+
+    def __init__(self, network: Network, like: Tensor) -> None:
+        self._given = like.clone()
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(2):  # libraries choose their kernels, and make their workspaces, on first use
+                network(self._given)
+        torch.cuda.current_stream().wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._result = network(self._given)
+
+    def __call__(self, segments: Tensor) -> Tensor:
+        self._given.copy_(segments)
+        self._graph.replay()
+        return self._result
+
+
+def captured(network: Network, like: Tensor) -> Graph | None:
+    """A graph of the network, or None where it does something that cannot be recorded."""
+    try:
+        return Graph(network, like)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError:
+        with suppress(RuntimeError):
+            torch.cuda.synchronize()
+        return None
+
+
+def fitting(free: int, each: int) -> int:
+    """The power of two of segments of `each` bytes that fits into `free` bytes, MOST_SEGMENTS at most."""
+    size = 1
+    while size < MOST_SEGMENTS and 2 * size * each <= SPARE * free:
+        size *= 2
+    return size
+
+
+def device_of(setting: str) -> Device:
+    """For the setting DEVICE: auto, cpu or cuda. Raises BadSettings where there is no such device."""
+    found = torch.cuda.is_available()
+    if setting == "cuda" and not found:
+        raise BadSettings("DEVICE is cuda, but PyTorch finds no NVIDIA GPU here; set it to cpu or auto")
+    if setting == "cpu" or not found:
+        return Cpu()
+    torch.backends.fp32_precision = "ieee"  # by default convolutions round to TF32, which leaves 52 dB of agreement
+    return Cuda()

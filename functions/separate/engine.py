@@ -1,0 +1,59 @@
+"""The device of a process and the model that was last used on it."""
+
+import threading
+
+import torch
+
+from functions.separate.allocator import keep_memory
+from functions.separate.devices import device_of
+from functions.separate.loading import load
+from functions.separate.networks import Ensemble
+from functions.separate.precision import choose
+from functions.separate.recipe import recipe
+from functions.separate.separator import Separator
+from medley import logs
+from medley.separation import Separation
+
+
+class Engine:
+    """For the settings DEVICE, PRECISION and WEIGHTS_DIR. Raises BadSettings where there is no such device."""
+
+    def __init__(self, device: str = "auto", precision: str = "auto", weights_dir: str = "") -> None:
+        keep_memory()
+        torch.set_flush_denormal(True)
+        self._device = device_of(device)
+        self._precision, self._weights_dir = precision, weights_dir
+        self._loaded: tuple[tuple[str, str], Ensemble] | None = None
+        self._lock = threading.Lock()
+        logs.info(f"computing on {self._device.name}", asked=device, found=found())
+
+    def separator(self, separation: Separation, seed: str = "", begun: str = "") -> Separator:
+        """For one song; `begun` is the recipe of the parts that there are of it, which is kept to where that can be.
+
+        Raises WeightsMissing, BadSettings.
+        """
+        asked = separation.precision if separation.precision != "auto" else self._precision
+        precision = choose(asked, self._device.name)
+        if asked == "fast" and precision != "fast":
+            logs.info("computed exactly: nothing here is faster at 16 bits", hash=seed)
+        ensemble = self._load(separation.model, precision)
+        other = "exact" if precision == "fast" else choose("fast", self._device.name)
+        if begun == recipe(separation, ensemble.weights, other) != recipe(separation, ensemble.weights, precision):
+            ensemble = self._load(separation.model, other)
+        return Separator(ensemble, self._device, separation, seed)
+
+    def _load(self, model: str, precision: str) -> Ensemble:
+        with self._lock:
+            if self._loaded is None or self._loaded[0] != (model, precision):
+                self._loaded = None  # before the next one is loaded: two do not fit a small GPU
+                loaded = load(model, self._device.name, precision, self._weights_dir)
+                self._loaded = (model, precision), loaded
+                logs.info("model loaded", model=model, device=self._device.name, precision=loaded.precision)
+            return self._loaded[1]
+
+
+def found() -> str:
+    """The hardware, for the log."""
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return f"no GPU that PyTorch can use; {torch.get_num_threads()} CPU threads"

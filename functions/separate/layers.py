@@ -1,0 +1,148 @@
+"""HTDemucs' convolutional layers; values are (batch, channels, rows, positions) and lie in memory as channels_last.
+
+The frequency branch has a row for each frequency and a position for each frame; the time branch has one row.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from functions.separate.products import Convolution, Gated, Linear, Pair, Transposed
+
+EPSILON = 1e-5  # of nn.GroupNorm
+State = Mapping[str, Tensor]
+
+
+class Encoder:
+    """`demucs.hdemucs.HEncLayer`."""
+
+    def __init__(self, state: State, stride: int, like: Tensor) -> None:
+        weight = _over_two(state["conv.weight"])
+        across = _across(weight, stride)
+        self.stride = stride
+        self.conv = Convolution(weight, state["conv.bias"], like, across, _padding(weight, across))
+        self.residual = _residuals(state, like)
+        self.rewrite = Gated(*(Linear(*half, like) for half in _halves(state, "rewrite")))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if x.shape[2] == 1:
+            x = _channels_last(functional.pad(x, (0, -x.shape[-1] % self.stride)))
+        y = self.conv(x, "gelu")
+        for residual in self.residual:
+            y = residual(y)
+        return rows_of(self.rewrite(channels_of(y)))
+
+
+class Decoder:
+    """`demucs.hdemucs.HDecLayer`; the last one of a branch has no activation."""
+
+    def __init__(self, state: State, stride: int, like: Tensor, *, last: bool) -> None:
+        weight = _over_two(state["conv_tr.weight"])
+        across = _across(weight, stride)
+        self.then = "none" if last else "gelu"
+        self.conv = Transposed(weight, state["conv_tr.bias"], like, across, _padding(weight, across))
+        self.residual = _residuals(state, like)
+        halves = [(_over_two(weight), bias) for weight, bias in _halves(state, "rewrite")]
+        around = (halves[0][0].shape[2] // 2, halves[0][0].shape[3] // 2)
+        self.rewrite = Gated(*(Convolution(*half, like, padding=around) for half in halves))
+
+    def __call__(self, x: Tensor, skip: Tensor, length: int) -> Tensor:
+        """`length` is how many positions there are to be; x is added to in place."""
+        y = self.rewrite(x.add_(skip))
+        for residual in self.residual:
+            y = residual(y)
+        return self.conv(y, self.then)[..., :length]
+
+
+class Residual:
+    """One of the branches of `demucs.demucs.DConv`, over the positions of each row, with the sum after it.
+
+    Its second normalisation is not computed from its values: their mean and deviation in each row follow from the
+    moments of what they are a linear function of, which has a sixteenth of the channels. So the normalisation is a part
+    of that function, its factors two more channels.
+    """
+
+    def __init__(self, state: State, dilation: int, like: Tensor) -> None:
+        first = _over_two(state["0.weight"])
+        self.first = Convolution(first, state["0.bias"], like, padding=(0, dilation), dilation=dilation)
+        self.norm_weight, self.norm_bias = state["1.weight"].to(like), state["1.bias"].to(like)
+        weight, bias = state["3.weight"].float().flatten(1), state["3.bias"].float()
+        scale, shift = state["4.weight"].float(), state["4.bias"].float()
+        both = torch.cat([weight, bias[:, None], torch.full_like(bias, -1)[:, None]], 1) * scale[:, None]
+        layer_scale = state["6.scale"].float()
+        value, gate = both.chunk(2)
+        shift_value, shift_gate = shift.chunk(2)
+        self.second = Gated(
+            Linear(value * layer_scale[:, None], shift_value * layer_scale, like), Linear(gate, shift_gate, like)
+        )
+        device = like.device
+        self.mean_weight, self.mean_bias = weight.mean(0).to(device), bias.mean().to(device)
+        self.squares = (weight.T @ weight / len(bias)).flatten().to(device)
+        self.cross = (2 * (weight.T @ bias) / len(bias)).to(device)
+        self.square_bias = bias.square().mean().to(device)
+
+    def __call__(self, y: Tensor) -> Tensor:
+        inner = channels_of(self.first(y))
+        batch, rows, positions, channels = inner.shape
+        inner = inner.reshape(batch * rows, positions * channels)
+        inner = functional.layer_norm(inner, inner.shape[1:], eps=EPSILON).view(-1, positions, channels)
+        inner = functional.gelu(torch.addcmul(self.norm_bias, inner, self.norm_weight))
+        mean, factor = self._statistics(inner.float())
+        factor = factor[:, None, None].to(inner)
+        ones = inner.new_ones(1, positions, 1)
+        normed = torch.cat([inner * factor, factor * ones, (mean[:, None, None].to(inner) * factor) * ones], -1)
+        branch = self.second(normed)
+        return y.add_(rows_of(branch.view(batch, rows, positions, -1)))
+
+    def _statistics(self, inner: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean, and one over the deviation, of the second convolution of inner (rows, positions, channels)."""
+        means = inner.mean(1)
+        moments = torch.bmm(inner.transpose(1, 2), inner).flatten(1) / inner.shape[1]
+        mean = means @ self.mean_weight + self.mean_bias
+        square = moments @ self.squares + means @ self.cross + self.square_bias
+        return mean, torch.rsqrt(square - mean.square() + EPSILON)
+
+
+def channels_of(x: Tensor) -> Tensor:
+    """(batch, channels, rows, positions) as (batch, rows, positions, channels), in the same memory."""
+    return x.permute(0, 2, 3, 1)
+
+
+def rows_of(x: Tensor) -> Tensor:
+    """And back."""
+    return x.permute(0, 3, 1, 2)
+
+
+def part_of(state: State, prefix: str) -> State:
+    """The values below `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _over_two(weight: Tensor) -> Tensor:
+    """A 1D convolution's weight as that of a 2D one over one row."""
+    return weight[:, :, None] if weight.dim() == 3 else weight
+
+
+def _across(weight: Tensor, stride: int) -> Pair:
+    """`stride` along the dimension in which a kernel is long."""
+    return (stride, 1) if weight.shape[2] > 1 else (1, stride)
+
+
+def _padding(weight: Tensor, across: Pair) -> Pair:
+    return (weight.shape[2] // 4, 0) if across[0] > 1 else (0, weight.shape[3] // 4)
+
+
+def _halves(state: State, name: str) -> list[tuple[Tensor, Tensor]]:
+    """Weight and bias of a layer before a `glu`: of its values and of its gate."""
+    return list(zip(state[f"{name}.weight"].chunk(2), state[f"{name}.bias"].chunk(2), strict=True))
+
+
+def _residuals(state: State, like: Tensor) -> list[Residual]:
+    count = len({name.split(".")[2] for name in state if name.startswith("dconv.layers.")})
+    return [Residual(part_of(state, f"dconv.layers.{n}."), 2**n, like) for n in range(count)]

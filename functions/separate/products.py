@@ -1,0 +1,125 @@
+"""Linear layers and convolutions with what follows them fused in, for values whose channels lie side by side in memory.
+
+On a CPU they are oneDNN's: PyTorch hands float32 products to MKL, which on AMD's processors has half the speed.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+ONEDNN: Any = torch.ops.mkldnn if torch.backends.mkldnn.is_available() else None
+ACTIVATIONS: Any = {"none": lambda x: x, "gelu": functional.gelu, "sigmoid": torch.sigmoid}
+Pair = tuple[int, int]
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
+    """x (..., inputs) by weight (outputs, inputs), and an activation of `ACTIVATIONS`."""
+    if ONEDNN and not x.is_cuda:
+        out: Tensor = ONEDNN._linear_pointwise(x, weight, bias, then, [], "none" if then == "gelu" else "")
+        return out
+    activated: Tensor = ACTIVATIONS[then](functional.linear(x, weight, bias))
+    return activated
+
+
+class Linear:
+    """A linear layer over the last dimension; its weight may be that of a convolution over single positions."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, like: Tensor) -> None:
+        self.weight = weight.flatten(1).to(like).contiguous()
+        self.bias = bias.to(like).contiguous()
+
+    def __call__(self, x: Tensor, then: str = "none") -> Tensor:
+        return product(x, self.weight, self.bias, then)
+
+    def plus(self, x: Tensor, other: Tensor) -> Tensor:
+        return self._with("add", x, other)
+
+    def times(self, x: Tensor, other: Tensor) -> Tensor:
+        return self._with("mul", x, other)
+
+    def _with(self, attribute: str, x: Tensor, other: Tensor) -> Tensor:
+        if ONEDNN and not x.is_cuda:
+            out: Tensor = ONEDNN._linear_pointwise.binary(x, other, self.weight, self.bias, attribute)
+            return out
+        own = functional.linear(x, self.weight, self.bias)
+        return own.add_(other) if attribute == "add" else own.mul_(other)
+
+
+class Convolution:
+    """A 2D convolution of values (batch, channels, rows, columns) that lie in memory as channels_last."""
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        like: Tensor,
+        stride: Pair = (1, 1),
+        padding: Pair = (0, 0),
+        dilation: int = 1,
+    ) -> None:
+        self.weight = weight.to(like).contiguous(memory_format=torch.channels_last)
+        self.bias = bias.to(like).contiguous()
+        self.stride, self.padding, self.dilation = stride, padding, (dilation, dilation)
+
+    def __call__(self, x: Tensor, then: str = "none") -> Tensor:
+        if ONEDNN and not x.is_cuda:
+            out: Tensor = ONEDNN._convolution_pointwise(
+                x, *self._arguments(), then, [], "none" if then == "gelu" else ""
+            )
+            return out
+        activated: Tensor = ACTIVATIONS[then](self._plain(x))
+        return activated
+
+    def times(self, x: Tensor, other: Tensor) -> Tensor:
+        if ONEDNN and not x.is_cuda:
+            out: Tensor = ONEDNN._convolution_pointwise.binary(
+                x, other, *self._arguments(), "mul", None, None, [], None
+            )
+            return out
+        return self._plain(x).mul_(other)
+
+    def _arguments(self) -> tuple[Any, ...]:
+        return self.weight, self.bias, self.padding, self.stride, self.dilation, 1
+
+    def _plain(self, x: Tensor) -> Tensor:
+        return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
+
+
+class Transposed:
+    """A transposed 2D convolution, likewise."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, like: Tensor, stride: Pair, padding: Pair) -> None:
+        self.weight = weight.to(like).contiguous(memory_format=torch.channels_last)
+        self.bias = bias.to(like).contiguous()
+        self.stride, self.padding = stride, padding
+
+    def __call__(self, x: Tensor, then: str = "none") -> Tensor:
+        if ONEDNN and not x.is_cuda:
+            about: tuple[Any, ...] = (
+                self.padding,
+                (0, 0),
+                self.stride,
+                (1, 1),
+                1,
+                then,
+                [],
+                "none" if then == "gelu" else "",
+            )
+            out: Tensor = ONEDNN._convolution_transpose_pointwise(x, self.weight, self.bias, *about)
+            return out
+        activated: Tensor = ACTIVATIONS[then](
+            functional.conv_transpose2d(x, self.weight, self.bias, self.stride, self.padding)
+        )
+        return activated
+
+
+class Gated:
+    """A layer of twice the channels and the gate of `glu` after it, without writing down what only the gate reads."""
+
+    def __init__(self, value: Linear | Convolution, gate: Linear | Convolution) -> None:
+        self.value, self.gate = value, gate
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.value.times(x, self.gate(x, "sigmoid"))

@@ -1,0 +1,112 @@
+"""Small networks with fixed random weights, ensembles of them, and how well two results agree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from demucs.apply import BagOfModels, TensorChunk, apply_model
+from demucs.htdemucs import HTDemucs
+from numpy.typing import NDArray
+
+from functions.separate.htdemucs import KLASS, Forward, shape_of
+from functions.separate.loading import ensemble
+from functions.separate.networks import Demucs, Ensemble
+from medley.audio import Mix
+from medley.models import FOUR
+
+torch.set_num_threads(1)  # threads of networks this small only wait for one another
+
+Audio = NDArray[np.float32]
+
+EXACT, FAST = 100.0, 30.0  # dB
+
+
+def small(seed: int = 0, **options: Any) -> Any:
+    """A network of the family, with half a second for a segment, whose branches all matter."""
+    shape: dict[str, Any] = {"channels": 8, "nfft": 512, "depth": 3, "t_layers": 3, "t_heads": 2, "dconv_init": 0.3}
+    given = {"sources": list(FOUR), "segment": Fraction(1, 2), "dconv_mode": 3, **shape, **options}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = HTDemucs(**given)
+        for name, value in network.named_parameters():
+            if name.endswith("gamma_1.scale") or name.endswith("gamma_2.scale"):
+                value.data.fill_(0.5)
+    network.given = given
+    return network.eval()
+
+
+@dataclass
+class Saved:
+    """A network as `functions.separate.loading.File` reads it."""
+
+    network: Any
+
+    @property
+    def about(self) -> dict[str, str]:
+        return {"klass": KLASS}
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.network.given)
+
+    @property
+    def state(self) -> dict[str, torch.Tensor]:
+        return dict(self.network.state_dict())
+
+
+def own(network: Any, dtype: torch.dtype) -> Forward:
+    """Our forward with a network's weights."""
+    shape = shape_of(network.given)
+    assert shape
+    return Forward(shape, network.state_dict(), dtype)
+
+
+def ours(*networks: Any, precision: str = "exact", shares: Any = None, segment: float | None = None) -> Ensemble:
+    """Small networks by our own forward."""
+    return ensemble([Saved(network) for network in networks], "cpu", precision, shares, segment)
+
+
+def theirs(networks: Sequence[Any], shares: Any = None) -> Ensemble:
+    """Any networks by demucs'."""
+    stems = tuple(networks[0].sources)
+    shares = shares or [[1.0] * len(stems) for _ in networks]
+    return Ensemble(stems, 44100, [Demucs(network, "cpu") for network in networks], shares, "random")
+
+
+def bag(networks: Sequence[Any], shares: Any = None) -> Any:
+    """What demucs' apply_model takes."""
+    return BagOfModels(list(networks), shares)
+
+
+def agreement(reference: Any, result: Any) -> float:
+    """dB, of the stem that agrees least; stems are the third dimension from the end."""
+    reference, result = (np.asarray(each, np.float64) for each in (reference, result))
+    assert reference.shape == result.shape
+    over = tuple(axis for axis in range(reference.ndim) if axis != reference.ndim - 3)
+    error = ((reference - result) ** 2).sum(over)
+    return float(10 * np.log10(np.min((reference**2).sum(over) / np.maximum(error, 1e-30))))
+
+
+def mixed(samples: Audio) -> Mix:
+    """With mean and deviation of the mono mix, as demucs.api.Separator takes them."""
+    mono = torch.from_numpy(samples).mean(0)
+    return Mix(samples, samples.shape[-1], float(mono.mean()), float(mono.std()))
+
+
+def on_our_grid(network: Any, mix: Mix, segment: int, stride: int) -> Audio:
+    """apply_model's algorithm over the whole song, without the last segment where the one before covers it."""
+    normalised = ((torch.from_numpy(mix.samples) - mix.mean) / (mix.deviation + 1e-8))[None]
+    half = segment // 2
+    weight = torch.cat([torch.arange(1, half + 1), torch.arange(segment - half, 0, -1)])
+    weight = weight / weight.max()
+    out, sum_weight = torch.zeros(len(network.sources), *mix.samples.shape), torch.zeros(mix.length)
+    for offset in range(0, max(1, mix.length - segment + stride), stride):
+        chunk = TensorChunk(normalised, offset, segment)
+        result = apply_model(network, chunk, shifts=0, split=False)[0]
+        out[..., offset : offset + segment] += weight[: chunk.length] * result
+        sum_weight[offset : offset + segment] += weight[: chunk.length]
+    audio: Audio = (out / sum_weight * (mix.deviation + 1e-8) + mix.mean).numpy()
+    return audio
