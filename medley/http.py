@@ -11,7 +11,7 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from medley import events, logs, names, stores
-from medley.errors import BadRange, BadRequest, Crash, MedleyError, NotFound, TooLarge
+from medley.errors import BadRange, BadRequest, Crash, MedleyError, NotFound, TooLarge, Unavailable
 from medley.settings import settings
 
 Handler = Callable[[Request], Response]
@@ -48,21 +48,31 @@ def function(name: str, handler: Handler, *, ready: Callable[[], None]) -> Handl
 
 
 class ReadyOnce:
-    """Readiness that, once reached, stays: a pod that is taken away cannot say what is wrong."""
+    """Readiness that, once reached, stays: a pod that is taken away cannot say what is wrong.
+
+    One request at a time looks. Knative's queue-proxy asks every 150 ms and waits for 100 ms: where a store does not
+    answer for seconds, all threads would soon be looking, and the container be killed because `/` is not answered.
+    """
 
     def __init__(self, ready: Callable[[], None]) -> None:
         self._ready = ready
         self._was = False
+        self._looking = threading.Lock()
 
     def check(self) -> None:
+        """Raises Unavailable while it is not ready, or not known yet to be."""
         if self._was:
             return
+        if not self._looking.acquire(blocking=False):
+            raise Unavailable("The stores are being looked for.", retry_after=1)
         try:
             self._ready()
+            self._was = True
         except MedleyError as error:
             logs.note(f"not ready: {error.detail}", cause=repr(error.__cause__))
             raise
-        self._was = True
+        finally:
+            self._looking.release()
 
 
 def redis_ready() -> None:
