@@ -10,10 +10,11 @@ BUILDER  ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v 
 IMAGES    = $(patsubst functions/%/Dockerfile,%,$(wildcard functions/*/Dockerfile))
 
 .DEFAULT_GOAL := help
-.PHONY: help song up test unit lint format lock bench-http clean images push manifests deploy undeploy
+.PHONY: help song up test unit lint format lock lock-benchmarks clean images push manifests deploy undeploy \
+  cluster cluster-down test-cluster
 
 help:  ## What there is to run
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 song: .venv/ready  ## Separate SONG=path (an example without it): everything from nothing to stems on disk
 	$(BIN)/medley once "$(SONG)"
@@ -46,10 +47,41 @@ lock: .venv/ready  ## Pin the newest versions of all packages in requirements.lo
 	  | sed "s/ and ((platform_machine == 'arm64' and sys_platform == 'darwin') or sys_platform == 'linux')$$//" > requirements.new
 	mv requirements.new requirements.lock
 
+# Only what requirements.lock does not pin already; for the oldest Python, whose packages the newer ones take too.
+lock-benchmarks: .venv/ready  ## Pin what only benchmarks need in benchmarks/requirements.lock
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile pyproject.toml --extra benchmarks --constraint requirements.lock --python-version 3.11 --no-header \
+	  --no-annotate -q --no-emit-index-url --no-emit-find-links --output-file requirements.new
+	awk -F== 'NR == FNR { pinned[$$1]; next } !($$1 in pinned)' requirements.lock requirements.new > benchmarks/requirements.lock
+	rm requirements.new
+
+.venv/benchmarks: benchmarks/requirements.lock .venv/ready
+	$(BIN)/pip install --disable-pip-version-check -q -c requirements.lock -r benchmarks/requirements.lock
+	touch $@
+
+.PHONY: bench-http bench-separate bench-network bench-memory bench-coldstart bench-knative
+ROUNDS_ = $(if $(ROUNDS),--rounds $(ROUNDS))
+ONLY_   = $(if $(ONLY),--only $(ONLY))
+
 bench-http: .venv/ready  ## Throughput, memory and start of the HTTP functions, beside the S3 server itself
 	$(BIN)/python -m benchmarks.http
 
-clean:  ## Remove what was built here; songs and stems stay
+bench-separate: .venv/benchmarks  ## Separating SONG, beside stock Demucs; ROUNDS= of each, ONLY="whole warm quality writing"
+	$(BIN)/python -m benchmarks.separate "$(SONG)" $(ROUNDS_) $(ONLY_)
+
+bench-network: .venv/benchmarks  ## HTDemucs' forward alone, beside stock, onnxruntime and OpenVINO; ROUNDS=
+	$(BIN)/python -m benchmarks.network $(ROUNDS_)
+
+bench-memory: .venv/benchmarks  ## Memory by the length of songs, and after 200 of them; ONLY="tiny real many"
+	$(BIN)/python -m benchmarks.memory $(ONLY_)
+
+bench-coldstart: .venv/benchmarks  ## From the start of a process to its first segment, step by step; ROUNDS=
+	$(BIN)/python -m benchmarks.coldstart $(ROUNDS_)
+
+bench-knative: .venv/benchmarks  ## What Knative's parts and the stores take and cost (docs/scaling.md); ROUNDS=, ONLY="requests events burst"
+	@bash -c '. tests/knative/cluster/settings.sh && exec $(BIN)/python -m benchmarks.knative $(ROUNDS_) $(ONLY_)'
+
+clean: cluster-down  ## Remove what was built here; songs and stems stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
 
 .venv/ready: requirements.lock pyproject.toml
@@ -83,3 +115,12 @@ deploy: manifests  ## Deploy OVERLAY with the images of REGISTRY to the cluster 
 
 undeploy: manifests  ## Remove what `make deploy` made; songs and secrets stay
 	kubectl delete --ignore-not-found -f build/manifests
+
+cluster:  ## Run a Kubernetes with Knative and medley on this machine, for tests; needs root, Debian and Go
+	@tests/knative/cluster/up.sh
+
+test-cluster: .venv/ready  ## The tests that take what `make cluster` runs
+	@bash -c '. tests/knative/cluster/settings.sh && exec $(BIN)/pytest tests/knative/on_cluster'
+
+cluster-down:  ## Stop it and remove what it has stored
+	@tests/knative/cluster/down.sh

@@ -6,15 +6,18 @@ import json
 import os
 import random
 import struct
+import threading
 import time
 import uuid
 import wave
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlencode
 
 import redis
 
@@ -31,16 +34,16 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Service:
-    """One `medley up` with one worker and the tiny model, which needs no weights."""
+    """One `medley up` with one worker."""
 
-    def __init__(self, local: Local) -> None:
+    def __init__(self, local: Local, models: Sequence[str]) -> None:
         about = local.about()
         self.about = about
         self.environment = {name: str(about[name.lower()]) for name in ("REDIS_URL", "S3_ENDPOINT")}
         self.environment |= {
             name: str(about[name.lower()]) for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY", "BROKER_URL")
         }
-        self.environment["MODELS"] = MODEL
+        self.environment["MODELS"] = ",".join(models)
         self.objects = Objects(read(self.environment))
         self.redis = redis.Redis.from_url(about["redis_url"], decode_responses=True)
 
@@ -51,10 +54,10 @@ class Service:
         """The process that answers."""
         return worker(int(self.about["functions"][function][0]["pid"]))
 
-    def upload(self, body: bytes, content_type: str = "audio/wav", port: int = 0) -> str:
+    def upload(self, body: bytes, content_type: str = "audio/wav", port: int = 0, **options: object) -> str:
         """The hash of a song that was accepted; `port` of another process than the service's own."""
-        answer = ask(port or self.port("upload"), "POST", "/apiv1/separate", body, content_type)
-        return str(answer["hash"])
+        path = f"/apiv1/separate?{urlencode(options)}" if options else "/apiv1/separate"
+        return str(ask(port or self.port("upload"), "POST", path, body, content_type)["hash"])
 
     def remove(self, song: str) -> None:
         ask(self.port("delete"), "DELETE", f"/apiv1/remove/{song}")
@@ -81,6 +84,10 @@ class Process:
     def begin_peak(self) -> float:
         """Peak memory is counted anew from here; what is resident now, MiB."""
         (self._folder / "clear_refs").write_text("5")
+        return self.resident()
+
+    def resident(self) -> float:
+        """MiB."""
         return int((self._folder / "statm").read_text().split()[1]) * PAGE / MIB
 
     def peak(self) -> float:
@@ -102,9 +109,38 @@ def worker(parent: int) -> Process:
 
 
 @contextmanager
-def running() -> Iterator[Service]:
-    with TemporaryDirectory(prefix="medley-bench-") as folder, Local(Path(folder) / "data", models=[MODEL]) as local:
-        yield Service(local)
+def running(models: Sequence[str] = (MODEL,), **environment: str) -> Iterator[Service]:
+    """By default with the tiny model, which needs no weights."""
+    with TemporaryDirectory(prefix="medley-bench-") as folder:
+        local = Local(Path(folder) / "data", models=models, environment=environment)
+        with local:
+            yield Service(local, models)
+
+
+@contextmanager
+def asleep(models: Sequence[str], **environment: str) -> Iterator[Service]:
+    """A service of which no event wakes anything: songs wait for a process that is started beside it."""
+    with _sink() as url, running(models, BROKER_URL=url, **environment) as service:
+        yield service
+
+
+@contextmanager
+def _sink() -> Iterator[str]:
+    """What takes every event and does nothing."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
 def ask(port: int, method: str, path: str, body: bytes | None = None, content_type: str = "") -> dict[str, Any]:

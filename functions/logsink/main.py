@@ -1,5 +1,6 @@
 """Woken by every log line and every song's end: writes them to stderr and to the list `logging`."""
 
+import base64
 import socket
 from typing import Any
 
@@ -26,22 +27,30 @@ require("redis_url")
 
 def act(event: Any) -> None:
     """Writes an event down, whatever it tells of."""
-    if "knativeerrordest" in event:
-        line = _dead_letter(event)
-    elif event["type"] == names.LOG_WRITTEN:
+    if "knativeerrordest" not in event and event["type"] == names.LOG_WRITTEN:
         line = _line(events.data_of(event))
-    elif event["type"] in SAID:
+    elif "knativeerrordest" not in event and event["type"] in SAID:
         line = _life(event)
-    else:
-        raise Unprocessable(f"An event of type {event['type']!r} is not logged.")
+    else:  # no Trigger lets it through; a dead letter tells why it is one only where the function itself answered
+        line = _dead_letter(event)
     stores.logbook().write(*line)
 
 
 def _dead_letter(event: Any) -> Line:
     """An event that its function did not take: it is told, and fails no song."""
     about = {name: str(event[name])[:500] for name in event if name in ("type", "subject", *DEAD_LETTER)}
+    if "knativeerrordata" in event:
+        about["knativeerrordata"] = _decoded(str(event["knativeerrordata"]))
     logs.line("error", "logsink", "dead letter", **about)
     return socket.gethostname(), "logsink", "error", " ".join(["dead letter", *about.values()])
+
+
+def _decoded(text: str) -> str:
+    """What the function answered, which comes in base64; other Brokers may send it as it was."""
+    try:
+        return " ".join(base64.b64decode(text, validate=True).decode().split())
+    except ValueError:
+        return text
 
 
 def _life(event: Any) -> Line:

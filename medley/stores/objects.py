@@ -21,6 +21,7 @@ PIECE = 1 << 20  # bytes read at a time
 SENT = 1 << 18  # bytes of a file sent at a time
 SIGNED = timedelta(hours=1)  # until a request must have reached the server
 ABSENT = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
+REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def away() -> Iterator[None]:
     try:
         yield
     except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+        if isinstance(error, S3Error) and error.code in REFUSED:
+            raise Unavailable("The object store refuses S3_ACCESS_KEY and S3_SECRET_KEY.", retry_after=60) from error
         raise Unavailable("The object store does not answer; try again in a moment.", retry_after=5) from error
 
 

@@ -26,6 +26,8 @@ class Client(redis.Redis):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         try:
             return super().execute_command(*args, **options)
+        except redis.AuthenticationError as error:
+            raise Unavailable("Redis refuses the password in REDIS_URL.", retry_after=60) from error
         except AWAY as error:
             raise _away() from error
         except redis.ResponseError as error:

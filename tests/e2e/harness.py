@@ -123,7 +123,7 @@ class Called:
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[Called]:
+def listening(host: str = "127.0.0.1") -> Iterator[Called]:
     """A client's own server, which takes callbacks."""
     called = Called()
 
@@ -140,8 +140,8 @@ def listening() -> Iterator[Called]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    called.url = f"http://127.0.0.1:{server.server_port}/hook"
+    server = http.server.ThreadingHTTPServer((host, 0), Handler)
+    called.url = f"http://{host}:{server.server_port}/hook"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -12,7 +12,7 @@ from medley import names
 from tests import sounds
 from tests.contract.documents import examples, faults
 from tests.e2e.harness import MODEL, Called, Service, eventually, listening
-from tests.e2e.wire import API, Answer, as_json, ask, exchange, request, text, upload
+from tests.e2e.wire import API, Address, Answer, as_json, ask, exchange, request, text, upload
 
 REQUESTS = examples("clients")
 TRACKS = [name for name in REQUESTS if name.startswith("track-")]
@@ -35,15 +35,20 @@ class Client:
         body = self._filled(asked.get("body", ""), audio).encode()
         length = [("Content-Length", str(len(body)))] if body else []
         line = asked["line"].replace("{hash}", self.song)
-        head = request(line, [*asked["headers"], *length])
-        return exchange(self.port(line.split()[1]), [head, body], line.split()[0])
+        method, path, _ = line.split()
+        head = request(line, [*asked["headers"], *length], self.host(path))
+        return exchange(self.port(path), [head, body], method)
 
-    def port(self, path: str) -> int:
+    def port(self, path: str) -> Address:
         about = self.service.local.about()
-        if self.door == "gateway":
-            return int(about["port"])
-        function = names.ROUTES[path.split("/")[2]] if path != "/" else "upload"
-        return int(about["functions"][function][0]["port"])
+        return int(about["port"] if self.door == "gateway" else about["functions"][self.function(path)][0]["port"])
+
+    def host(self, path: str) -> str:
+        return "localhost"
+
+    def function(self, path: str) -> str:
+        """Whose path it is."""
+        return names.ROUTES[path.split("/")[2]] if path != "/" else "upload"
 
     def _filled(self, body: str, audio: bytes) -> str:
         body = body.replace("{mp3}", text(audio)).replace('"htdemucs"', f'"{MODEL}"')

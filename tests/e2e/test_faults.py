@@ -1,20 +1,16 @@
 """Faults against the real processes. After each: one result or one visible failure, and nothing left over."""
 
 import contextlib
-import io
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from medley.client import ClientError
-from medley.local import ports
 from tests.e2e.faults import FAULTS, Setting
-from tests.e2e.faults.stage import LONGEST, STEMS, Reference, Stage, stem_of
+from tests.e2e.faults.stage import Stage
 from tests.e2e.harness import Service
 
-Pool = dict[Setting, tuple[Service, int]]
+Pool = dict[Setting, Service]
 
 
 @pytest.fixture(scope="module")
@@ -22,48 +18,30 @@ def pool() -> Iterator[Pool]:
     """The service that runs; only one does, since the faults in the table are in the order of their settings."""
     running: Pool = {}
     yield running
-    for service, _ in running.values():
+    for service in running.values():
         service.local.stop()
 
 
-@pytest.fixture(scope="module")
-def undisturbed(service: Service) -> Reference:
-    """The stems of a song from a service where nothing fails."""
-    known: dict[bytes, dict[str, NDArray[np.float64]]] = {}
-
-    def stems(audio: bytes) -> dict[str, NDArray[np.float64]]:
-        if audio not in known:
-            song = service.client.separate(io.BytesIO(audio), format="wav").hash
-            assert service.ended(song, LONGEST)["status"] == "succeeded"
-            known[audio] = {stem: stem_of(service, song, stem) for stem in STEMS}
-        return known[audio]
-
-    return stems
-
-
-def _service(pool: Pool, setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> tuple[Service, int]:
+def _service(pool: Pool, setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Service:
     if setting not in pool:
         while pool:
-            pool.popitem()[1][0].local.stop()
-        (port,) = ports.free(1)
-        environment = dict(setting.environment)
-        if setting.broker_away:
-            environment["BROKER_URL"] = f"http://127.0.0.1:{port}/"
-        service = Service(tmp_path_factory.mktemp("faults") / "data", workers=setting.workers, **environment)
+            pool.popitem()[1].local.stop()
+        folder = tmp_path_factory.mktemp("faults") / "data"
+        service = Service(folder, workers=setting.workers, **dict(setting.environment))
         service.local.start()
-        pool[setting] = service, port
+        pool[setting] = service
     return pool[setting]
 
 
 @pytest.mark.parametrize(("setting", "act"), FAULTS.values(), ids=[name.replace(" ", "-") for name in FAULTS])
 def test_fault(setting, act, pool, undisturbed, called, tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
-    service, port = _service(pool, setting, tmp_path_factory)
-    stage = Stage(service, called, undisturbed, port)
+    service = _service(pool, setting, tmp_path_factory)
+    stage = Stage(service, called, undisturbed)
     try:
         act(stage)
         stage.settle()
     except BaseException:
-        pool.pop(setting)[0].local.kill()  # whatever state it is in, the next fault gets a new one
+        pool.pop(setting).local.kill()  # whatever state it is in, the next fault gets a new one
         raise
     for song in stage.songs:
         with contextlib.suppress(ClientError):  # removed by the fault

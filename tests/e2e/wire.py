@@ -13,6 +13,7 @@ from typing import Any
 
 API = "/apiv1"
 PATIENCE = 60  # s until a test gives up on an answer
+Address = int | tuple[str, int]  # a port of this machine, or a host and its port
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Answer:
         return self.headers.get_content_type()
 
 
-def ask(port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+def ask(port: Address, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
     """A request in one piece; underscores in headers' names stand for hyphens. `path` goes as it is."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     if body is not None:
@@ -41,15 +42,16 @@ def ask(port: int, method: str, path: str, body: bytes | None = None, **headers:
     return exchange(port, [request(f"{method} {path} HTTP/1.1", list(named.items())), body or b""], method)
 
 
-def request(line: str, headers: Iterable[Iterable[str]]) -> bytes:
+def request(line: str, headers: Iterable[Iterable[str]], host: str = "localhost") -> bytes:
     """A request's head, with a Host."""
-    lines = [line, "Host: localhost", *(": ".join(header) for header in headers)]
+    lines = [line, f"Host: {host}", *(": ".join(header) for header in headers)]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def exchange(port: int, pieces: Iterable[bytes], method: str = "GET", *, close: bool = False) -> Answer:
+def exchange(port: Address, pieces: Iterable[bytes], method: str = "GET", *, close: bool = False) -> Answer:
     """Sends pieces while it already waits for the answer, as careful clients do; `close` ends sending after them."""
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+    address = port if isinstance(port, tuple) else ("127.0.0.1", port)
+    with socket.create_connection(address, PATIENCE) as connection:
         sender = threading.Thread(target=_send, args=(connection, pieces, close), daemon=True)
         sender.start()
         try:
@@ -109,5 +111,5 @@ def as_form(**fields: bytes | str) -> tuple[bytes, str]:
     return b"".join([*out, b"--limit--\r\n"]), "multipart/form-data; boundary=limit"
 
 
-def upload(port: int, body: bytes, kind: str = "audio/mpeg", query: str = "") -> Answer:
+def upload(port: Address, body: bytes, kind: str = "audio/mpeg", query: str = "") -> Answer:
     return ask(port, "POST", f"{API}/separate{query}", body, Content_Type=kind)

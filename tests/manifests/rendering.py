@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]
 KNATIVE = ROOT / "knative"
-OVERLAYS = tuple(sorted(path.parent.name for path in KNATIVE.glob("overlays/*/kustomization.yaml")))
+OVERLAYS = tuple(sorted(path.parent.name for path in KNATIVE.glob("overlays/[!.]*/kustomization.yaml")))
 COMPONENTS = tuple(sorted(path.parent.name for path in KNATIVE.glob("components/*/kustomization.yaml")))
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

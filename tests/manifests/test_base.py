@@ -1,6 +1,5 @@
 """knative/base: complete, and in step with the code and the contract."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -108,14 +107,3 @@ def test_all_that_a_function_writes_has_a_place(service: dict[str, Any]) -> None
 def test_every_variable_in_a_manifest_is_a_setting() -> None:
     known = {name.upper() for name in Settings.__dataclass_fields__}
     assert environment() - known <= IMAGE_ENVIRONMENT
-
-
-@pytest.mark.parametrize("function", names.FUNCTIONS)
-def test_every_function_has_what_its_image_needs(function: str) -> None:
-    folder = ROOT / "functions" / function
-    dockerfile = (folder / "Dockerfile").read_text()
-    assert re.search(r"^USER (?!root)\S+", dockerfile, re.MULTILINE)
-    assert f'"medley.serve", "{function}"' in dockerfile
-    pinned = {line.split("==")[0] for line in (ROOT / "requirements.lock").read_text().splitlines()}
-    wanted = [line for line in (folder / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
-    assert {name.replace("_", "-") for name in wanted} <= pinned

@@ -1,5 +1,6 @@
 """What `make deploy` calls: the scripts that render an overlay and make the first secrets."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import yaml
 
 from medley import names
 from medley.settings import STORES, read
-from tests.manifests.rendering import KNATIVE, OVERLAYS, ROOT, functions, overlay, renderer
+from tests.manifests.rendering import KNATIVE, OVERLAYS, functions, overlay, renderer
 
 KUBECTL = """#!/bin/sh
 # A cluster that has nothing yet, or the Secret already: tells what it was asked, and keeps what it was given.
@@ -73,6 +74,18 @@ def test_files_are_named_as_the_readme_says(tmp_path: Path) -> None:
     assert f"for name in {' '.join(names.FUNCTIONS)}; do" in readme
 
 
+def test_an_overlay_of_ones_own_may_be_anywhere(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    # kustomize wants relative paths
+    (own / "kustomization.yaml").write_text(
+        f"resources: [{os.path.relpath(KNATIVE / 'overlays/laptop', own.resolve())}]\n"
+    )
+    assert render(tmp_path, "./own").returncode == 0
+    assert len(list((tmp_path / "out").iterdir())) == len(overlay("laptop"))
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
 def test_an_overlay_that_is_not_there_is_told(tmp_path: Path) -> None:
     ran = render(tmp_path, "nowhere")
     assert ran.returncode == 1
@@ -98,10 +111,3 @@ def test_secrets_that_are_there_are_left_alone(tmp_path: Path) -> None:
     told, given = secrets(tmp_path, 0)
     assert "create" not in told
     assert given == {}
-
-
-def test_images_get_all_that_they_copy() -> None:
-    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    for path in ROOT.glob("functions/*/Dockerfile"):
-        for line in re.findall(r"^COPY (.*)", path.read_text(), re.MULTILINE):
-            assert {source.split("/")[0] for source in line.split()[:-1]} <= allowed, path

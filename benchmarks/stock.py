@@ -1,0 +1,44 @@
+"""Stock Demucs: its command line as it comes, and its API in a process that stays (`python -m benchmarks.stock`)."""
+
+import os
+import sys
+from pathlib import Path
+
+from benchmarks.child import Run, once, serve
+from medley.settings import settings
+
+MODEL = "htdemucs"
+FORMATS = {"mp3": ["--mp3", "--mp3-bitrate", "320", "--mp3-preset", "2"], "wav": []}
+
+
+def environment(threads: int) -> dict[str, str]:
+    """For Demucs to find the weights that medley has obtained, as it would those of its own hub."""
+    from functions.separate.weights import folder_of
+
+    weights = str(folder_of(settings().weights_dir))
+    return {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": weights, "OMP_NUM_THREADS": str(threads)}
+
+
+def command_line(song: Path, format_: str, out: Path, threads: int) -> Run:
+    """`demucs`, without the random shift that it takes by default."""
+    command = [sys.executable, "-m", "demucs", "-n", MODEL, "-d", "cpu", "--shifts", "0", "--overlap", "0.25"]
+    return once([*command, *FORMATS[format_], "-o", str(out), str(song)], environment(threads))
+
+
+def main() -> None:
+    """Answers {song, format, out} once the stems of a song are there, as the command line would save them."""
+    from demucs.api import Separator, save_audio
+
+    separator = Separator(model=MODEL, device="cpu", shifts=0, overlap=0.25)
+
+    def separate(song: str, format: str, out: str) -> list[str]:
+        _, stems = separator.separate_audio_file(Path(song))
+        for stem, audio in stems.items():
+            save_audio(audio, f"{out}/{stem}.{format}", samplerate=separator.samplerate, bitrate=320, preset=2)
+        return list(stems)
+
+    serve(separate)
+
+
+if __name__ == "__main__":
+    main()
