@@ -1,10 +1,10 @@
 """What follows from what was measured: songs an hour that one Redis, one S3 server and one Broker carry."""
 
-import math
 from typing import Any
 
 from benchmarks.report import Row
-from benchmarks.service import MB
+from benchmarks.service import MB, RATE
+from functions.separate.grid import Grid
 
 SECONDS = 210  # of a usual song
 SEGMENT = 7.8  # s, of htdemucs
@@ -15,8 +15,8 @@ Found = dict[str, Any]
 
 
 def parts(seconds: float, step: float) -> int:
-    """Of each stem: the grid of functions/separate/grid.py."""
-    return math.ceil(max(0.0, seconds - SEGMENT) / step) + 1
+    """Of each stem."""
+    return Grid(round(seconds * RATE), round(SEGMENT * RATE), round(step * RATE)).count
 
 
 def song(found: Found, seconds: float = SECONDS) -> Found:

@@ -102,4 +102,4 @@ def rows(found: Found) -> list[Row]:
 
 
 def _text(line: dict[str, float]) -> str:
-    return f"{line['song']:.0f}" + (f" + {line['part']:.1f} a part" if abs(line["part"]) >= 0.05 else "")
+    return f"{line['song']:.0f}" + (f" + {line['part']:.1f} a part" if abs(line["part"]) >= 0.2 else "")
