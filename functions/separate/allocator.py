@@ -22,3 +22,10 @@ def keep_memory() -> bool:
     return all(
         mallopt(option, value) for option, value in ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER))
     )
+
+
+def give_back() -> None:
+    """Between songs: what is free goes back to the kernel, or the gaps that songs of different lengths leave add up."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)
