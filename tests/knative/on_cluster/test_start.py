@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 
+from tests import sounds
 from tests.e2e.harness import eventually
 from tests.knative.on_cluster.deployed import asleep, outside, pods, ready
 from tests.knative.on_cluster.kubectl import NAMESPACE, Document, applied, get, kubectl
 
-STORES = {"redis": ("queue", "/apiv1/queue", "Redis"), "s3": ("upload", "/ready", "object store")}
+# A function, what it is asked that needs the store, and what its log calls it
+STORES = {
+    "redis": ("queue", ("/apiv1/queue", None), "Redis"),
+    "s3": ("upload", ("/apiv1/separate", sounds.wav()), "object store"),
+}
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -36,23 +41,21 @@ def log(pod: Document) -> str:
 
 @pytest.mark.parametrize("store", STORES)
 def test_a_function_is_not_ready_until_its_stores_answered_and_stays_so(store: str) -> None:
-    function, path, name = STORES[store]
+    function, (path, body), name = STORES[store]
     asleep(function)
     answers: list[tuple[int, bytes]] = []
-    client = threading.Thread(target=lambda: answers.append(outside(function, path, timeout=280)), daemon=True)
+    client = threading.Thread(target=lambda: answers.append(outside(function, path, 280, body)), daemon=True)
     with away(store):
         client.start()
-        eventually(
-            lambda: f"not ready: The {name}" in log(one(function)) or f"not ready: {name}" in log(one(function)), 60
-        )
+        eventually(lambda: f"{name} does not answer" in log(one(function)), 60)
         assert not ready(one(function))
     client.join(200)
-    assert answers == [(200, answers[0][1])]
+    assert [status for status, _ in answers] == [200]
     with away(store):
-        status, body = outside(function, path if store == "redis" else "/apiv1/separate")
-        assert (status, json.loads(body)["status"]) == (503, 503)
+        status, problem = outside(function, path, 60, body)
+        assert (status, json.loads(problem)["status"]) == (503, 503)
         assert ready(one(function))
-    assert eventually(lambda: outside(function, path)[0] == 200, 60)
+    assert eventually(lambda: outside(function, path, 60, body)[0] == 200, 60)
 
 
 def one(function: str) -> Document:
