@@ -71,7 +71,8 @@ def secrets() -> dict[str, str]:
 
 
 def request(url: str, timeout: float = 60, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-    """The status and body of the answer to a GET, or to a POST of a body."""
+    """The status and body of the answer to a GET, or to a POST of audio."""
+    headers = headers | ({"Content-Type": "audio/wav"} if body else {})
     try:
         with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=timeout) as answer:
             return answer.status, answer.read()
