@@ -35,6 +35,24 @@ def away(store: str) -> Iterator[None]:
         eventually(lambda: ready(get("pod", f"{store}-0")), 120)
 
 
+@contextlib.contextmanager
+def awake(function: str) -> Iterator[None]:
+    """It is asked for its health once a second, and so has no reason to fall asleep."""
+    end = threading.Event()
+
+    def ask() -> None:
+        while not end.wait(1):
+            outside(function)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    try:
+        yield
+    finally:
+        end.set()
+        asking.join()
+
+
 def log(pod: Document) -> str:
     return kubectl("logs", pod["metadata"]["name"], "-c", "user-container")
 
@@ -52,7 +70,7 @@ def test_a_function_is_not_ready_until_its_stores_answered_and_stays_so(store: s
     client.join(200)
     assert [status for status, _ in answers] == [200]
     another = body and sounds.wav(sounds.samples(1.25))  # one that is known would need no store
-    with away(store):
+    with awake(function), away(store):
         status, problem = outside(function, path, 60, another)
         assert (status, json.loads(problem)["status"]) == (503, 503)
         assert ready(one(function))
