@@ -72,6 +72,7 @@ def main() -> None:
     with asleep([stock.MODEL]) as service:
         found["function"] = function(service, asked.rounds, asked.threads)
     report.show(rows(found))
+    report.tell(found["hardware"])
     report.write("coldstart", found)
     report.plot("coldstart", lambda axes: _stacked(axes, found["steps"]), size=(9, 3))
 

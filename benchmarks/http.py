@@ -18,6 +18,7 @@ def main() -> None:
     with service.running() as running:
         found |= {part: _measure(part, running, asked.rounds) for part in asked.parts}
     report.show([("", "measured", "to be")] + [row for part in asked.parts for row in _rows(part, found[part])])
+    report.tell(found["hardware"])
     report.write("http", found)
 
 

@@ -93,6 +93,7 @@ def main() -> None:
         if "many" in asked.only:
             found["many"] = many(service, asked.threads, asked.songs)
     report.show(rows(found))
+    report.tell(found["hardware"])
     report.write("memory", found)
     if "many" in found:
         report.plot("memory", lambda axes: _line(axes, found["many"]))

@@ -100,6 +100,7 @@ def main() -> None:
     found: dict[str, Any] = {"hardware": report.hardware(), "threads": asked.threads}
     found |= measure(names, asked.rounds, asked.threads)
     report.show(rows(found))
+    report.tell(found["hardware"])
     report.write("network", found)
     seconds = {name: one["seconds"] for name, one in found["contenders"].items()}
     report.plot("network", lambda axes: report.bars(axes, seconds, "seconds for 7.8 s of music"))

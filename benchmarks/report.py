@@ -23,7 +23,7 @@ def hardware() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "flags": [flag for flag in FLAGS if flag in cpu.get("flags", "").split()],
         "software": f"{platform.system()}, Python {platform.python_version()}, PyTorch {_version('torch')}",
-        "load": round(os.getloadavg()[0], 1),
+        "load": [round(value, 2) for value in os.getloadavg()],
         "date": date.today().isoformat(),
     }
 
@@ -45,6 +45,12 @@ def _version(package: str) -> str:
         return "none"
 
 
+def tell(about: Mapping[str, Any]) -> None:
+    """The hardware in a sentence."""
+    where = f"{about['cores']} cores of {about['processor']}, {' '.join(about['flags'])}"
+    print(f"On {where}; {about['software']}; {about['date']}; load average before: {about['load'][0]}.\n")
+
+
 def show(rows: Sequence[Row]) -> None:
     """A table in Markdown, the first row its head: the first column to the left, the others to the right."""
     columns = max(map(len, rows))
@@ -59,12 +65,7 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def write(name: str, found: Mapping[str, Any]) -> None:
-    """`out/<name>.json`; and a line about the hardware."""
-    about = found["hardware"]
-    print(
-        f"On {about['cores']} cores of {about['processor']}, {' '.join(about['flags'])}; {about['software']};", end=" "
-    )
-    print(f"{about['date']}; load average before: {about['load']}.")
+    """`out/<name>.json`."""
     OUT.mkdir(exist_ok=True)
     (OUT / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     print(f"written: {OUT / name}.json")

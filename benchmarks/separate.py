@@ -109,6 +109,7 @@ def main() -> None:
             report.show(
                 [("", "measured", "to be"), ("writing parts costs", f"{found['writing']['cost']:.1%}", "at most 5 %")]
             )
+    report.tell(found["hardware"])
     report.write("separate", found)
     if wanted:
         speeds = {name: one["times_realtime"] for name, one in found["runs"].items()}

@@ -16,7 +16,8 @@ def environment(threads: int) -> dict[str, str]:
     from functions.separate.weights import folder_of
 
     weights = str(folder_of(settings().weights_dir))
-    return {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": weights, "OMP_NUM_THREADS": str(threads)}
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": weights}
+    return {**os.environ, **offline, "OMP_NUM_THREADS": str(threads), "LOG_LEVEL": "error"}
 
 
 def command_line(song: Path, format_: str, out: Path, threads: int) -> Run:

@@ -11,14 +11,13 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from medley import events, logs, names, stores
-from medley.errors import BadRange, BadRequest, Crash, MedleyError, NotFound, TooLarge
+from medley.errors import BadRange, BadRequest, Crash, MedleyError, NotFound, TooLarge, Unavailable
 from medley.settings import settings
 
 Handler = Callable[[Request], Response]
 DRAIN = 64 * 1024  # bytes read at a time from a body nobody wants
-LONGEST = (
-    768  # bytes of an error: at more, Knative's dispatcher (eventing 0.49) ends by a panic, with all it has in hand
-)
+# bytes of an error: at more, Knative's dispatcher (eventing 0.49) ends by a panic, with all that it has in hand
+LONGEST = 768
 
 draining = threading.Event()  # set on SIGTERM: what takes minutes stops at its next safe point
 
@@ -48,21 +47,31 @@ def function(name: str, handler: Handler, *, ready: Callable[[], None]) -> Handl
 
 
 class ReadyOnce:
-    """Readiness that, once reached, stays: a pod that is taken away cannot say what is wrong."""
+    """Readiness that, once reached, stays: a pod that is taken away cannot say what is wrong.
+
+    One request at a time looks. Knative's queue-proxy asks every 150 ms and waits for 100 ms: where a store does not
+    answer for seconds, all threads would soon be looking, and the container be killed because `/` is not answered.
+    """
 
     def __init__(self, ready: Callable[[], None]) -> None:
         self._ready = ready
         self._was = False
+        self._looking = threading.Lock()
 
     def check(self) -> None:
+        """Raises Unavailable while it is not ready, or not known yet to be."""
         if self._was:
             return
+        if not self._looking.acquire(blocking=False):
+            raise Unavailable("The stores are being looked for.", retry_after=1)
         try:
             self._ready()
+            self._was = True
         except MedleyError as error:
             logs.note(f"not ready: {error.detail}", cause=repr(error.__cause__))
             raise
-        self._was = True
+        finally:
+            self._looking.release()
 
 
 def redis_ready() -> None:
@@ -123,10 +132,9 @@ def problem(error: MedleyError, request: Request) -> Response:
 
 def _short(problem: dict[str, Any]) -> bytes:
     """The problem in JSON, its detail cut so that the whole is not too long."""
-    body = json.dumps(problem).encode()
-    if (excess := len(body) - LONGEST) > 0:
-        detail = problem["detail"]
-        body = json.dumps({**problem, "detail": detail[: max(0, len(detail) - excess)]}).encode()
+    detail = problem["detail"][:LONGEST]
+    while len(body := json.dumps({**problem, "detail": detail}).encode()) > LONGEST and detail:
+        detail = detail[:-1]
     return body
 
 

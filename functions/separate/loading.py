@@ -19,10 +19,8 @@ from functions.separate.htdemucs import KLASS, Forward, shape_of
 from functions.separate.networks import Demucs, Ensemble, Maker, Network, Own
 from functions.separate.precision import dtype_of
 from functions.separate.weights import UNTRAINED, WeightsMissing, find, folder_of
-from medley.models import MODELS
+from medley.models import MODELS, SEPARATORS
 from medley.settings import BadSettings
-
-GROUP = "medley.separators"  # of entry points
 
 UNTRAINED_SEED = 0
 UNTRAINED_SEGMENT = 2  # s; its own 40 s would make tests long
@@ -34,7 +32,7 @@ def load(model: str, device: str, precision: str, weights_dir: str) -> Ensemble:
     Fast is what HTDemucs and models from elsewhere may be; the others go through demucs itself, which is exact.
     Raises WeightsMissing where its weights are not in `weights_dir`, BadSettings where a package is missing.
     """
-    if made := entry_points(group=GROUP, name=model):
+    if made := entry_points(group=SEPARATORS, name=model):
         maker: Maker = next(iter(made)).load()
         return maker(device, precision)
     if model == UNTRAINED:

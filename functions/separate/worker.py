@@ -9,6 +9,7 @@ import uuid
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from functions.separate.allocator import give_back
 from functions.separate.attempt import Attempt, GivenUp, Overtaken, Separator, failure, unrendered
 from functions.separate.lease import Lease
 from functions.separate.patience import patiently
@@ -35,7 +36,7 @@ class Worker:
         self._about: dict[str, str | None] = {}
         self._after = ThreadPoolExecutor(4, thread_name_prefix="after")
         # While the first song is claimed, fetched and decoded.
-        self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine").submit(_engine)
+        self._engine = self._after.submit(_engine)
 
     def work(self) -> None:
         """Claims and separates until nothing is left or the time limit is near. Raises Busy, Unavailable, Crash."""
@@ -60,6 +61,7 @@ class Worker:
             if claim is not None:
                 with Lease(claim, self._beat) as lease:
                     self._one(claim, lease, deadline, told)
+                give_back()
             elif wait(told, timeout=0.5).not_done:
                 continue  # a client that is slow to take its callback holds up no song that comes meanwhile
             else:
@@ -125,6 +127,8 @@ class Worker:
             obtain(job.model, folder_of(settings().weights_dir), logs.info)
             separator: Separator = self._engine.result().separator(job.separation, job.song, job.recipe)
         except Exception as error:
+            if self._engine.done() and self._engine.exception():
+                self._engine = self._after.submit(_engine)
             logs.error("model not loaded", model=job.model, error=str(error))
             self._show(f"cannot load the model: {error}")
             raise Unavailable(f"The model cannot be loaded: {error}", retry_after=60) from error

@@ -25,6 +25,7 @@ QUICK = {
     "CALLBACK_TIMEOUT": "2",
     "CALLBACK_SCHEDULE": "1,1,2,2,3",
     "KEEP_CANCELED_SECONDS": "600",
+    "OMP_NUM_THREADS": "1",  # beside other work PyTorch's threads wait for each other and keep the cores busy
 }
 MODEL = "demucs_unittest"
 

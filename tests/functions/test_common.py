@@ -1,5 +1,8 @@
 """What every function does alike, by its own door and without any store: health, paths, methods, events."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +51,15 @@ def test_the_root_answers(door: Door, name: str) -> None:
 def test_it_is_not_ready_before_its_stores_have_answered(door: Door, name: str) -> None:
     answer = door(name).get("/ready")
     assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
+
+
+def test_it_does_not_start_without_its_settings_and_names_them_all() -> None:
+    named = ("REDIS_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY")
+    environment = {name: value for name, value in os.environ.items() if name not in named}
+    command = [sys.executable, "-m", "medley.serve", "callback"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert f"callback: missing settings: {', '.join(named)}" in ended.stderr
 
 
 @pytest.mark.parametrize("name", HTTP)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from medley import names
+from tests.e2e.harness import eventually
 from tests.knative import manifests
 from tests.knative.behaviours.refused import MEGABYTE
 from tests.knative.subscriber import Answer, Subscriber, Tap
@@ -60,8 +61,16 @@ def silent_letter(lab: Lab) -> None:
     with lab.broker(manifests.lab(manifests.trigger("late", **delivery)), late=late, logsink=logsink):
         lab.send(event(names.SONG_UPLOADED, data={"hash": UNKNOWN}))
         (letter,) = lab.eventually(logsink, 1)
+        eventually(lambda: logsink.given)
     assert "knativeerrordest" not in letter.event
     assert [answer.status for _, answer in logsink.given] == [204]
+
+
+def _done(lab: Lab, taps: dict[str, Tap]) -> None:
+    """Waits until every function has answered, and nothing came of the answers any more."""
+    lab.calm()
+    eventually(lambda: all(len(tap.given) == len(tap.got) for tap in taps.values()))
+    lab.calm()
 
 
 def _answered(lab: Lab, function: str, event_type: str, table: dict[str, tuple[Any, int]]) -> None:
@@ -70,7 +79,7 @@ def _answered(lab: Lab, function: str, event_type: str, table: dict[str, tuple[A
     with lab.broker(manifests.base("PT0.05S"), **taps):
         for name, (data, _) in table.items():
             assert lab.send(event(event_type, id=name.replace(" ", "-"), data=data)) == 202
-        lab.calm()
+        _done(lab, taps)
     answers = {
         delivery.event["id"]: answer.status
         for delivery, answer in taps[function].given

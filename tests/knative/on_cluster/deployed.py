@@ -70,19 +70,20 @@ def secrets() -> dict[str, str]:
     return {name: base64.b64decode(value).decode() for name, value in data.items()}
 
 
-def request(url: str, timeout: float = 60, **headers: str) -> tuple[int, bytes]:
-    """The status and body of the answer to a GET."""
+def request(url: str, timeout: float = 60, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    """The status and body of the answer to a GET, or to a POST of audio."""
+    headers = headers | ({"Content-Type": "audio/wav"} if body else {})
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=timeout) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read()
 
 
-def outside(function: str, path: str = "/", timeout: float = 60) -> tuple[int, bytes]:
+def outside(function: str, path: str = "/", timeout: float = 60, body: bytes | None = None) -> tuple[int, bytes]:
     """What a function answers to who is outside the cluster."""
-    return request(f"http://{OUTSIDE}{path}", timeout, Host=f"{function}.{NAMESPACE}.{DOMAIN}")
+    return request(f"http://{OUTSIDE}{path}", timeout, body, Host=f"{function}.{NAMESPACE}.{DOMAIN}")
 
 
 def inside(function: str, path: str = "/") -> tuple[int, bytes]:

@@ -45,9 +45,7 @@ class Running:
     @contextmanager
     def broker_away(self) -> Iterator[None]:
         _scale_broker(0)
-        eventually(
-            lambda: not get("pods", "-l", "eventing.knative.dev/brokerRole=ingress", namespace=EVENTING)["items"]
-        )
+        eventually(lambda: not get("pods", "-l", INGRESS, namespace=EVENTING)["items"])
         try:
             yield
         finally:

@@ -14,6 +14,7 @@ from medley import names
 from tests.backends import free_port
 from tests.knative.on_cluster.kubectl import get, kubectl, until
 from tests.knative.on_cluster.page import NAMESPACE, Page, blocks, commands
+from tests.manifests.rendering import ROOT
 
 BLOCKS = blocks()
 NOT_RUN = {  # and why
@@ -29,6 +30,7 @@ def block(begins: str) -> str:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    subprocess.run([ROOT / "tests/knative/cluster/volumes.sh"], check=True)  # it gives again what earlier runs had
     yield Page(tmp_path_factory.mktemp("operator"))
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", namespace="default")
 

@@ -29,7 +29,7 @@ def pod_with_weights() -> None:
 def test_it_separates_a_song_well(medley: Deployed) -> None:
     with settings(MODELS=MODEL):
         pod_with_weights()
-        song = medley.client.separate(io.BytesIO((BAND / "mixture.flac").read_bytes()), format="wav").hash
+        song = medley.client.separate(io.BytesIO((BAND / "mixture.flac").read_bytes()), model=MODEL, format="wav").hash
         assert medley.ended(song, 600)["status"] == "succeeded"
         for stem, least in GOOD.items():
             file = io.BytesIO()

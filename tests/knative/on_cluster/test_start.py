@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 
+from tests import sounds
 from tests.e2e.harness import eventually
 from tests.knative.on_cluster.deployed import asleep, outside, pods, ready
 from tests.knative.on_cluster.kubectl import NAMESPACE, Document, applied, get, kubectl
 
-STORES = {"redis": ("queue", "/apiv1/queue", "Redis"), "s3": ("upload", "/ready", "object store")}
+# A function, what it is asked that needs the store, and what its log calls it
+STORES = {
+    "redis": ("queue", ("/apiv1/queue", None), "Redis"),
+    "s3": ("upload", ("/apiv1/separate", sounds.wav(sounds.samples(1.15))), "object store"),
+}
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -30,29 +35,46 @@ def away(store: str) -> Iterator[None]:
         eventually(lambda: ready(get("pod", f"{store}-0")), 120)
 
 
+@contextlib.contextmanager
+def awake(function: str) -> Iterator[None]:
+    """It is asked for its health once a second, and so has no reason to fall asleep."""
+    end = threading.Event()
+
+    def ask() -> None:
+        while not end.wait(1):
+            outside(function)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    try:
+        yield
+    finally:
+        end.set()
+        asking.join()
+
+
 def log(pod: Document) -> str:
     return kubectl("logs", pod["metadata"]["name"], "-c", "user-container")
 
 
 @pytest.mark.parametrize("store", STORES)
 def test_a_function_is_not_ready_until_its_stores_answered_and_stays_so(store: str) -> None:
-    function, path, name = STORES[store]
+    function, (path, body), name = STORES[store]
     asleep(function)
     answers: list[tuple[int, bytes]] = []
-    client = threading.Thread(target=lambda: answers.append(outside(function, path, timeout=280)), daemon=True)
+    client = threading.Thread(target=lambda: answers.append(outside(function, path, 280, body)), daemon=True)
     with away(store):
         client.start()
-        eventually(
-            lambda: f"not ready: The {name}" in log(one(function)) or f"not ready: {name}" in log(one(function)), 60
-        )
+        eventually(lambda: f"{name} does not answer" in log(one(function)), 60)
         assert not ready(one(function))
     client.join(200)
-    assert answers == [(200, answers[0][1])]
-    with away(store):
-        status, body = outside(function, path if store == "redis" else "/apiv1/separate")
-        assert (status, json.loads(body)["status"]) == (503, 503)
+    assert [status for status, _ in answers] == [200]
+    another = body and sounds.wav(sounds.samples(1.25))  # one that is known would need no store
+    with awake(function), away(store):
+        status, problem = outside(function, path, 60, another)
+        assert (status, json.loads(problem)["status"]) == (503, 503)
         assert ready(one(function))
-    assert eventually(lambda: outside(function, path)[0] == 200, 60)
+    assert eventually(lambda: outside(function, path, 60, another)[0] == 200, 60)
 
 
 def one(function: str) -> Document:

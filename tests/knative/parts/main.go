@@ -112,12 +112,14 @@ func assemble(ctx context.Context, in input) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	sieve, err := filter.NewHandler(logger, nil, nil, triggers, brokers, informers.Messaging().V1().Subscriptions(), nil, same, meters, traces)
+	unused := informers.Messaging().V1().Subscriptions() // only asked with OIDC
+	sieve, err := filter.NewHandler(logger, nil, nil, triggers, brokers, unused, nil, same, meters, traces)
 	if err != nil {
 		return nil, err
 	}
 	async, _ := strconv.ParseBool(in.Broker.Annotations[messagingv1.AsyncHandlerAnnotation])
-	dispatcher := kncloudevents.NewDispatcher(eventingtls.ClientConfig{}, nil, kncloudevents.WithMeterProvider(meters), kncloudevents.WithTraceProvider(traces))
+	measured := []kncloudevents.DispatcherOption{kncloudevents.WithMeterProvider(meters), kncloudevents.WithTraceProvider(traces)}
+	dispatcher := kncloudevents.NewDispatcher(eventingtls.ClientConfig{}, nil, measured...)
 	config := fanout.Config{Subscriptions: subscriptions, AsyncHandler: async}
 	channel, err := fanout.NewFanoutEventHandler(logger, config, nil, nil, nil, dispatcher, meters, traces)
 	if err != nil {
