@@ -5,13 +5,14 @@ import copy
 import json
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests import sounds
 from tests.e2e.harness import eventually
-from tests.knative.on_cluster.deployed import asleep, outside, pods, ready
+from tests.knative.on_cluster.deployed import asleep, awake, outside, pods, ready
 from tests.knative.on_cluster.kubectl import NAMESPACE, Document, applied, get, kubectl
 
 # A function, what it is asked that needs the store, and what its log calls it
@@ -35,24 +36,6 @@ def away(store: str) -> Iterator[None]:
         eventually(lambda: ready(get("pod", f"{store}-0")), 120)
 
 
-@contextlib.contextmanager
-def awake(function: str) -> Iterator[None]:
-    """It is asked for its health once a second, and so has no reason to fall asleep."""
-    end = threading.Event()
-
-    def ask() -> None:
-        while not end.wait(1):
-            outside(function)
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    try:
-        yield
-    finally:
-        end.set()
-        asking.join()
-
-
 def log(pod: Document) -> str:
     return kubectl("logs", pod["metadata"]["name"], "-c", "user-container")
 
@@ -70,7 +53,7 @@ def test_a_function_is_not_ready_until_its_stores_answered_and_stays_so(store: s
     client.join(200)
     assert [status for status, _ in answers] == [200]
     another = body and sounds.wav(sounds.samples(1.25))  # one that is known would need no store
-    with awake(function):
+    with awake(partial(outside, function)):
         eventually(lambda: ready(one(function)), 60)  # kubelet looks more rarely than queue-proxy
         with away(store):
             status, problem = outside(function, path, 60, another)
