@@ -5,9 +5,10 @@ import contextlib
 import json
 import os
 import re
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -110,6 +111,24 @@ def ready(pod: Document) -> bool:
 def asleep(function: str, limit: float = 120) -> None:
     """Waits until it has no pod at all."""
     eventually(lambda: not pods(function), limit, pause=1)
+
+
+@contextlib.contextmanager
+def awake(ask: Callable[[], object]) -> Iterator[None]:
+    """A function that is asked once a second has no reason to fall asleep."""
+    end = threading.Event()
+
+    def keep_asking() -> None:
+        while not end.wait(1):
+            ask()
+
+    asking = threading.Thread(target=keep_asking, daemon=True)
+    asking.start()
+    try:
+        yield
+    finally:
+        end.set()
+        asking.join()
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ def running(setting: Setting) -> Iterator[Running]:
     """It begins with nothing stored, has one worker and a test's short times, and is pinged as often as is asked."""
     medley, end = Running(), threading.Event()
     pinging = threading.Thread(target=_ping, args=(medley, setting.ping, end), daemon=True)
-    with settings(**{**QUICK, **dict(setting.environment)}), _workers("1"):
+    with settings(**{**QUICK, **dict(setting.environment)}), workers("1"):
         _empty(medley.service)
         pinging.start()
         try:
@@ -79,7 +79,8 @@ def _ping(medley: Running, seconds: float, end: threading.Event) -> None:
 
 
 @contextmanager
-def _workers(number: str) -> Iterator[None]:
+def workers(number: str) -> Iterator[None]:
+    """Another max-scale of `separate`, inside the block."""
     before = get("ksvc", "separate")["spec"]["template"]["metadata"]["annotations"]["autoscaling.knative.dev/max-scale"]
     _set_workers(number)
     try:

@@ -1,15 +1,18 @@
 """One song with the real model, from the weights of this machine."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
 
 from functions.separate import weights
 from tests.backends import missing
+from tests.e2e.harness import eventually
 from tests.e2e.test_stems import BAND, GOOD, full_scale, read, samples
-from tests.knative.on_cluster.deployed import Deployed, inside, pods, settings
+from tests.knative.on_cluster.deployed import Deployed, awake, inside, pods, settings
 from tests.knative.on_cluster.kubectl import kubectl
+from tests.knative.on_cluster.running import workers
 
 MODEL = "htdemucs"
 
@@ -27,9 +30,13 @@ def pod_with_weights() -> None:
 
 
 def test_it_separates_a_song_well(medley: Deployed) -> None:
-    with settings(MODELS=MODEL):
-        pod_with_weights()
-        song = medley.client.separate(io.BytesIO((BAND / "mixture.flac").read_bytes()), model=MODEL, format="wav").hash
+    with settings(MODELS=MODEL), workers("1"):
+        with awake(partial(inside, "separate")):  # the volume is the pod's
+            pod_with_weights()
+            song = medley.client.separate(
+                io.BytesIO((BAND / "mixture.flac").read_bytes()), model=MODEL, format="wav"
+            ).hash
+            eventually(lambda: medley.record(song).get("started"), 60)
         assert medley.ended(song, 600)["status"] == "succeeded"
         for stem, least in GOOD.items():
             file = io.BytesIO()
