@@ -1,13 +1,12 @@
 """Keeping memory between segments: glibc gives every large tensor back to the kernel, and asks for it again at once."""
 
 import ctypes
-import os
 import sys
 
 # malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 NEVER = (1 << 31) - 1  # bytes
-KERNELS = "256"
+KERNELS = b"256"
 
 
 def keep_memory() -> bool:
@@ -17,7 +16,7 @@ def keep_memory() -> bool:
     than the main one is too small for tensors. And oneDNN keeps no more kernels than a model needs: its default of 1024
     fills slowly with those for songs' last segments, each of another length.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)  # it looks there on first use
+    ctypes.CDLL(None).setenv(b"ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS, 0)  # it looks there on first use
     if sys.platform != "linux":
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -21,6 +21,7 @@ from functions.separate.stft import Stft
 
 EPSILON = 1e-5  # demucs adds it to deviations
 CHANNELS = ("channel_upsampler", "channel_downsampler", "channel_upsampler_t", "channel_downsampler_t")
+PAIRS = {2: torch.int32, 4: torch.int64}  # types for two numbers, by the bytes of one
 KLASS = "demucs.htdemucs.HTDemucs"
 
 # What this forward takes for granted of the arguments of demucs' class; all published models have them so.
@@ -111,8 +112,7 @@ class Forward:
         x = rows_of(x.permute(0, 3, 2, 1, 4).to(self.like, memory_format=torch.contiguous_format).flatten(3))
         xt = rows_of(xt.transpose(1, 2).to(self.like, memory_format=torch.contiguous_format)[:, None])
         x, xt = self._decoded(*self._encoded(x, xt))
-        x = channels_of(x).unflatten(-1, (-1, channels, 2)).permute(0, 3, 4, 2, 1, 5).float().contiguous()
-        x = x.mul_(deviation[:, None]).add_(mean[:, None])
+        x = _spectra(channels_of(x), channels).mul_(deviation[:, None]).add_(mean[:, None])
         separated = self._stft.inverse(torch.view_as_complex(x))
         waves = xt[:, :, 0].unflatten(1, (-1, channels)).float()
         return separated.add_(waves * deviation_t[:, None] + mean_t[:, None])
@@ -166,6 +166,17 @@ class Forward:
                 position = position_1d(positions, width, period)
             self._positions[positions, rows] = (self.shape.t_weight_pos_embed * position).to(self.like)
         return self._positions[positions, rows]
+
+
+def _spectra(x: Tensor, channels: int) -> Tensor:
+    """(batch, bins, frames, values) as (batch, stems, channels, frames, bins, 2), float32.
+
+    Real and imaginary part are moved as one number, bins by frames transposed as a matrix, in blocks: in half the time.
+    """
+    pairs = x.view(PAIRS[x.element_size()]).flatten(2)
+    turned = torch.stack([each.t().contiguous() for each in pairs]).view(x.dtype)
+    turned = turned.view(len(x), x.shape[2], -1, channels, x.shape[1], 2)
+    return turned.permute(0, 2, 3, 1, 4, 5).float().contiguous()
 
 
 def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

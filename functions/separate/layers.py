@@ -67,7 +67,8 @@ class Residual:
     def __init__(self, state: State, dilation: int, like: Tensor) -> None:
         first = _over_two(state["0.weight"])
         self.first = Convolution(first, state["0.bias"], like, padding=(0, dilation), dilation=dilation)
-        self.norm_weight, self.norm_bias = state["1.weight"].to(like), state["1.bias"].to(like)
+        self.norm = (state["1.weight"].to(like), state["1.bias"].to(like))
+        self._norms: dict[int, tuple[Tensor, ...]] = {}  # by positions: for each of them the same
         weight, bias = state["3.weight"].float().flatten(1), state["3.bias"].float()
         scale, shift = state["4.weight"].float(), state["4.bias"].float()
         both = torch.cat([weight, bias[:, None], torch.full_like(bias, -1)[:, None]], 1) * scale[:, None]
@@ -84,17 +85,21 @@ class Residual:
         self.square_bias = bias.square().mean().to(device)
 
     def __call__(self, y: Tensor) -> Tensor:
-        inner = channels_of(self.first(y))
+        inner = self._activated(channels_of(self.first(y)))
+        mean, factor = self._statistics(inner.float())
+        ones = inner.new_ones(1, 1, 1).expand(*inner.shape[:2], 1)
+        means = mean[:, None, None].to(inner).expand_as(ones)
+        branch = self.second(torch.cat([inner, ones, means], -1).mul_(factor[:, None, None].to(inner)))
+        return y.add_(rows_of(branch.view(*channels_of(y).shape)))
+
+    def _activated(self, inner: Tensor) -> Tensor:
+        """The first normalisation, with its weights in the same pass, and GELU: (rows, positions, channels)."""
         batch, rows, positions, channels = inner.shape
         inner = inner.reshape(batch * rows, positions * channels)
-        inner = functional.layer_norm(inner, inner.shape[1:], eps=EPSILON).view(-1, positions, channels)
-        inner = functional.gelu(torch.addcmul(self.norm_bias, inner, self.norm_weight))
-        mean, factor = self._statistics(inner.float())
-        factor = factor[:, None, None].to(inner)
-        ones = inner.new_ones(1, positions, 1)
-        normed = torch.cat([inner * factor, factor * ones, (mean[:, None, None].to(inner) * factor) * ones], -1)
-        branch = self.second(normed)
-        return y.add_(rows_of(branch.view(batch, rows, positions, -1)))
+        if positions not in self._norms:
+            self._norms[positions] = tuple(each.repeat(positions) for each in self.norm)
+        normed = functional.layer_norm(inner, inner.shape[1:], *self._norms[positions], EPSILON)
+        return functional.gelu(normed.view(-1, positions, channels))
 
     def _statistics(self, inner: Tensor) -> tuple[Tensor, Tensor]:
         """Mean, and one over the deviation, of the second convolution of inner (rows, positions, channels)."""
