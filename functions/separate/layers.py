@@ -68,7 +68,7 @@ class Residual:
         first = _over_two(state["0.weight"])
         self.first = Convolution(first, state["0.bias"], like, padding=(0, dilation), dilation=dilation)
         self.norm = (state["1.weight"].to(like), state["1.bias"].to(like))
-        self._norms: dict[int, tuple[Tensor, ...]] = {}  # by positions: for each of them the same
+        self._norms: dict[int, tuple[Tensor, Tensor]] = {}  # by positions: for each of them the same
         weight, bias = state["3.weight"].float().flatten(1), state["3.bias"].float()
         scale, shift = state["4.weight"].float(), state["4.bias"].float()
         both = torch.cat([weight, bias[:, None], torch.full_like(bias, -1)[:, None]], 1) * scale[:, None]
@@ -97,7 +97,8 @@ class Residual:
         batch, rows, positions, channels = inner.shape
         inner = inner.reshape(batch * rows, positions * channels)
         if positions not in self._norms:
-            self._norms[positions] = tuple(each.repeat(positions) for each in self.norm)
+            weight, bias = self.norm
+            self._norms[positions] = weight.repeat(positions), bias.repeat(positions)
         normed = functional.layer_norm(inner, inner.shape[1:], *self._norms[positions], EPSILON)
         return functional.gelu(normed.view(-1, positions, channels))
 
