@@ -34,6 +34,8 @@ def small(seed: int = 0, **options: Any) -> Any:
         for name, value in network.named_parameters():
             if name.endswith("gamma_1.scale") or name.endswith("gamma_2.scale"):
                 value.data.fill_(0.5)
+            if value.dim() == 1:  # biases, scales, norms: as they are made, many are the same for every channel
+                value.data.mul_(0.6 + 0.8 * torch.rand(len(value))).add_(0.05 * torch.randn(len(value)))
     network.given = given
     return network.eval()
 
