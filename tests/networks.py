@@ -1,6 +1,6 @@
 """Small networks with fixed random weights, ensembles of them, and how well two results agree."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -8,20 +8,27 @@ from typing import Any
 import numpy as np
 import torch
 from demucs.apply import BagOfModels, TensorChunk, apply_model
+from demucs.demucs import Demucs as Waveform
 from demucs.htdemucs import HTDemucs
 from numpy.typing import NDArray
 
+from functions.separate.devices import Cpu
+from functions.separate.engine import Engine
 from functions.separate.htdemucs import KLASS, Forward, shape_of
 from functions.separate.loading import ensemble
 from functions.separate.networks import Demucs, Ensemble
+from functions.separate.separator import Separator
 from medley.audio import Mix
 from medley.models import FOUR
+from medley.parts import SCALE
+from medley.separation import Separation
 
 torch.set_num_threads(1)  # threads of networks this small only wait for one another
 
 Audio = NDArray[np.float32]
 
 EXACT, FAST = 100.0, 30.0  # dB
+QUANTISED = 92.0  # dB that 24 bits at half amplitude leave at least, of the quietest stem here
 
 
 def small(seed: int = 0, **options: Any) -> Any:
@@ -112,3 +119,58 @@ def on_our_grid(network: Any, mix: Mix, segment: int, stride: int) -> Audio:
         sum_weight[offset : offset + segment] += weight[: chunk.length]
     audio: Audio = (out / sum_weight * (mix.deviation + 1e-8) + mix.mean).numpy()
     return audio
+
+
+@dataclass
+class Case:
+    """An ensemble, and the same networks for apply_model."""
+
+    ensemble: Ensemble
+    network: Any
+
+
+def transformer(seed: int = 0) -> Any:
+    """HTDemucs: a shorter last segment is padded to a whole one, with the song before it."""
+    return small(seed)
+
+
+def untrained() -> Any:
+    """HDemucs: takes a segment as it is."""
+    network = Engine("cpu").separator(Separation("demucs_unittest")).ensemble.networks[0]
+    return network.network  # type: ignore[attr-defined]
+
+
+def waveform() -> Any:
+    """Demucs: every segment is padded, with the song around it."""
+    torch.manual_seed(1)
+    return Waveform(list(FOUR), channels=4, depth=3, lstm_layers=1, segment=1).eval()
+
+
+SHARES = [[1, 0, 0.5, 0.25], [0, 1, 0.5, 0.5]]
+CASES: dict[str, Callable[[], Case]] = {
+    "own forward": lambda: Case(ours(small()), small()),
+    "own forward, a bag": lambda: Case(ours(small(), small(1), shares=SHARES), bag([small(), small(1)], SHARES)),
+    "demucs, HTDemucs": lambda: Case(theirs([transformer()]), transformer()),
+    "demucs, HDemucs": lambda: Case(theirs([untrained()]), untrained()),
+    "demucs, Demucs": lambda: Case(theirs([waveform()]), waveform()),
+}
+
+
+def song(length: int) -> Mix:
+    """Noise that swells over a tone, off centre."""
+    time = np.arange(length) / 44100
+    noise = np.random.default_rng(length).standard_normal((2, length)) * np.minimum(time, 1)
+    return mixed((0.1 * noise + 0.3 * np.sin(2 * np.pi * 220 * time) + 0.01).astype(np.float32))
+
+
+def separator(of: Ensemble, shifts: int = 0, overlap: float = 0.25, on: Any = None) -> Separator:
+    return Separator(of, on or Cpu(threads=2), Separation("test", shifts=shifts, overlap=overlap), "seed")
+
+
+def separated(by: Separator, mix: Mix, first: int = 0) -> NDArray[np.float64]:
+    """The song from part `first` on, (stems, 2, samples)."""
+    parts = list(by.parts(mix, first))
+    bounds = [by.grid(mix.length).part_bounds(k) for k in range(first, by.grid(mix.length).count)]
+    assert [part.shape for part in parts] == [(len(by.stems), 2, end - start) for start, end in bounds]
+    assert all(part.dtype == np.int32 for part in parts)
+    return np.concatenate(parts, axis=-1) / SCALE

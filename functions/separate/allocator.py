@@ -6,7 +6,7 @@ import sys
 # malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 NEVER = (1 << 31) - 1  # bytes
-KERNELS = b"256"
+KERNELS = b"384"  # HTDemucs has 134, each for one thread and for all of them
 
 
 def keep_memory() -> bool:

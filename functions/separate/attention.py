@@ -11,6 +11,8 @@ from functions.separate.products import Linear, product
 
 EPSILON = 1e-5  # of nn.LayerNorm and nn.GroupNorm
 ROWS = 672  # of scores that are made at a time, so that they stay in the processor's cache
+LOG2_E = 1 / math.log(2)
+BOUND = 69.0  # of scores: e to them is 2 to +-100, and thousands of such powers can still be added up
 
 
 class Norm:
@@ -34,7 +36,9 @@ class Layer:
         width = weight.shape[1]
         factor = (width // heads) ** -0.5  # of the scores
         self.query = Linear(weight[:width] * factor, bias[:width] * factor, like)
-        self.key_value = Linear(weight[width:], bias[width:], like)
+        self.key, self.value = (
+            Linear(*each, like) for each in zip(weight[width:].chunk(2), bias[width:].chunk(2), strict=True)
+        )
         self.out = _scaled(attention, "out_proj", state["gamma_1.scale"], like)
         self.first = Linear(state["linear1.weight"], state["linear1.bias"], like)
         self.second = _scaled(state, "linear2", state["gamma_2.scale"], like)
@@ -46,8 +50,7 @@ class Layer:
         """What x becomes; a layer that is not cross attends to x itself."""
         normed = self.norm_query(x)
         seen = self.norm_key(other) if self.cross else normed
-        key, value = self.key_value(seen).chunk(2, -1)
-        attended = attention(self.query(normed), key, value, self.heads)
+        attended = attention(self.query(normed), self.key(seen), self.value(seen), self.heads)
         x = self.out.plus(attended, x)
         x = self.second.plus(self.first(self.norm_forward(x), "gelu"), x)
         return _whole_norm(x, self.norm_out) if self.norm_out else x
@@ -55,17 +58,38 @@ class Layer:
 
 def attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """softmax(q k') v of each head, of (batch, positions, channels); the query is scaled already."""
-    query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
     if query.is_cuda:
+        query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
         return functional.scaled_dot_product_attention(query, key, value, scale=1.0).transpose(1, 2).flatten(2)
-    out = query.new_empty(query.shape[0], query.shape[2], heads, query.shape[3])
-    for sample in range(query.shape[0]):
-        for head in range(heads):
-            keys, values = key[sample, head].contiguous(), value[sample, head].t().contiguous()
-            for start in range(0, query.shape[2], ROWS):
-                scores = product(query[sample, head, start : start + ROWS], keys)
-                out[sample, start : start + ROWS, head] = product(scores.softmax(-1), values)
-    return out.flatten(2)
+    return torch.stack([_attended(*each, heads) for each in zip(query, key, value, strict=True)])
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """The same of (positions, channels), some rows of one head at a time."""
+    query, key = (x.unflatten(-1, (heads, -1)).transpose(0, 1) for x in (query, key))
+    values = value.t().contiguous().unflatten(0, (heads, -1))  # all at once: one head's is no matrix that lies together
+    out = query.new_empty(query.shape[1], heads, query.shape[2])
+    for head, small in enumerate((_longest(query) * _longest(key) <= BOUND).tolist()):
+        keys = key[head] * LOG2_E if small else key[head].contiguous()
+        for start in range(0, len(out), ROWS):
+            scores = product(query[head, start : start + ROWS], keys)
+            attended = _by_powers(scores, values[head]) if small else product(scores.softmax(-1), values[head])
+            out[start : start + ROWS, head] = attended
+    return out.flatten(1)
+
+
+def _longest(x: Tensor) -> Tensor:
+    """The length of the longest vector of each head: no score is above the product of two."""
+    return torch.linalg.vector_norm(x, dim=-1, dtype=torch.float32).amax(-1)
+
+
+def _by_powers(scores: Tensor, values: Tensor) -> Tensor:
+    """The softmax over scores, given as exponents of two, and its product with values (channels, positions).
+
+    As no power overflows, no search for the greatest is needed; and what is divided is the product, which is smaller.
+    """
+    powers = scores.exp2_()
+    return product(powers, values).div_(powers.sum(-1, keepdim=True))
 
 
 def _whole_norm(x: Tensor, norm: Norm) -> Tensor:

@@ -20,7 +20,6 @@ class Engine:
 
     def __init__(self, device: str = "auto", precision: str = "auto", weights_dir: str = "") -> None:
         keep_memory()
-        torch.set_flush_denormal(True)
         self._device = device_of(device)
         self._precision, self._weights_dir = precision, weights_dir
         self._loaded: tuple[tuple[str, str], Ensemble] | None = None

@@ -19,7 +19,10 @@ class Network(Protocol):
         """How long a stretch of the song, around a segment of `length`, it wants to see."""
 
     def __call__(self, segments: Tensor) -> Tensor:
-        """Normalised segments (batch, 2, seen) as stems (batch, stems, 2, seen), float32, both on its device."""
+        """Normalised segments (batch, 2, seen) as stems (batch, stems, 2, seen), float32, both on its device.
+
+        On a CPU it is called by two threads at once.
+        """
 
 
 @dataclass(frozen=True)

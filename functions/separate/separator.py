@@ -100,7 +100,7 @@ class Separator:
         passes = self._passes(length)
         size = len(passes) * max(self.on.batch(network) for network in self.ensemble.networks)
         due = segments(passes, start)
-        batch = list(islice(due, size))
+        batch = list(islice(due, len(passes) if self.on.alone else size))
         while batch:
             following = list(islice(due, size))
             yield batch, following[0].start if following else length

@@ -22,6 +22,9 @@ class Stft:
         self._start = window // 2 + self._pad
         self._weight = self._overlapped(self.window.square().expand(self.frames + 2 * DROPPED, -1), 0)
         self._weight = self._weight[self._start : self._start + length]
+        ones = torch.ones(self.frames, window // 2 + 1, 2, device=device)
+        ones[:, -1] = 0
+        self.ones = self.inverse(torch.view_as_complex(ones))  # what spectra of 1 + 1j everywhere are
 
     def forward(self, audio: Tensor) -> Tensor:
         """Audio (..., length) as complex spectra (..., frames, bins)."""
@@ -33,8 +36,8 @@ class Stft:
         return spectra
 
     def inverse(self, spectra: Tensor) -> Tensor:
-        """Complex spectra (..., frames, bins) as audio (..., length)."""
-        frames = torch.fft.irfft(functional.pad(spectra, (0, 1)), self.window.shape[0], norm="ortho").mul_(self.window)
+        """Complex spectra (..., frames, bins + 1), with the Nyquist bin, as audio (..., length)."""
+        frames = torch.fft.irfft(spectra, self.window.shape[0], norm="ortho").mul_(self.window)
         audio = self._overlapped(frames, DROPPED)[..., self._start : self._start + self.length]
         return audio / self._weight
 

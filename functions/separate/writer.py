@@ -15,7 +15,7 @@ from medley import parts, stores
 from medley.names import Upload
 from medley.parts import Values
 
-AHEAD = 1  # parts that may wait to be stored: with the one being stored, what a kill costs at most of finished ones
+AHEAD = 2  # parts that may wait to be stored: with the one being stored, what a kill costs at most of finished ones
 REMEMBERED = 16  # parts, over which the speed is measured
 
 Stems = dict[str, Values]  # one part

@@ -1,0 +1,136 @@
+"""What a separator runs on: segments side by side, in batches, and too little memory for them."""
+
+import threading
+
+import pytest
+import torch
+
+from functions.separate.devices import Cpu, OutOfMemory, fitting
+from functions.separate.networks import Network
+from tests.networks import CASES, EXACT, QUANTISED, Case, agreement, ours, separated, separator, small, song
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]()
+
+
+# --- A CPU's lanes --------------------------------------------------------------------------------------------------
+
+
+class Meeting:
+    """A network that waits until all segments of a batch are in it."""
+
+    segment = 100
+
+    def __init__(self, together: int) -> None:
+        self.barrier = threading.Barrier(together, timeout=10)
+        self.threads: list[int] = []
+
+    def seen(self, length: int) -> int:
+        return length
+
+    def __call__(self, segments: torch.Tensor) -> torch.Tensor:
+        self.barrier.wait()
+        self.threads.append(torch.get_num_threads())
+        return segments[:, None]
+
+
+@pytest.mark.parametrize(("threads", "together", "each"), [(1, 1, [1]), (2, 2, [1, 1]), (2, 1, [2]), (5, 2, [2, 2])])
+def test_segments_are_side_by_side_and_share_the_threads(threads: int, together: int, each: list[int]) -> None:
+    before = torch.get_num_threads()
+    network, segments = Meeting(together), torch.rand(together, 2, 100)
+    assert torch.equal(Cpu(threads).run(network, segments), segments[:, None])
+    assert network.threads == each
+    assert torch.get_num_threads() == before
+
+
+def test_a_cpu_takes_no_more_segments_than_it_has_threads() -> None:
+    assert [Cpu(threads).batch(Meeting(1)) for threads in (1, 2, 3, 64)] == [1, 2, 2, 2]
+
+
+def test_the_first_segment_of_a_song_goes_alone() -> None:
+    device = Batches(4, 4, alone=True)
+    separated(separator(ours(small()), on=device), song(6 * 16537))
+    assert device.ran == [1, 4, 1]
+
+
+def test_numbers_too_small_to_matter_are_taken_for_zero() -> None:
+    """Silence ends in them, and they take a processor a hundred times as long."""
+    tiny = Cpu(1).run(Scaled(), torch.full((1, 2, 100), 1e-38))
+    assert torch.equal(tiny, torch.zeros_like(tiny))
+
+
+class Scaled(Meeting):
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def __call__(self, segments: torch.Tensor) -> torch.Tensor:
+        return super().__call__(segments) * 1e-3
+
+
+def test_a_cpu_out_of_memory_goes_on_with_one_segment_then_fails() -> None:
+    device = Cpu(threads=2)
+    device.shrink(Meeting(1))
+    assert device.batch(Meeting(1)) == 1
+    with pytest.raises(OutOfMemory, match="not enough memory for one segment"):
+        device.shrink(Meeting(1))
+
+
+# --- Batches --------------------------------------------------------------------------------------------------------
+
+
+class Batches(Cpu):
+    """Takes `size` segments at a time, of which `fits` fit; gives results a batch later, as a GPU does."""
+
+    name, ahead = "cpu", 1
+
+    def __init__(self, size: int, fits: int, *, alone: bool = False) -> None:
+        self.size, self.fits, self.alone = size, fits, alone
+        self.ran: list[int] = []
+
+    def batch(self, network: Network) -> int:
+        return self.size
+
+    def run(self, network: Network, segments: torch.Tensor) -> torch.Tensor:
+        if len(segments) > self.fits:
+            raise torch.OutOfMemoryError("too many")
+        self.ran.append(len(segments))
+        return network(segments)
+
+    def shrink(self, network: Network) -> None:
+        if self.size == 1:
+            raise OutOfMemory("not one fits")
+        self.size //= 2
+
+
+@pytest.mark.parametrize("shifts", [0, 2])
+@pytest.mark.parametrize("size", [2, 4, 16])
+def test_batches_give_the_same_parts(case: Case, size: int, shifts: int) -> None:
+    device = Batches(size, size)
+    alone, together = separator(case.ensemble, shifts), separator(case.ensemble, shifts, on=device)
+    mix = song(3 * alone.grid(1).stride + alone.grid(1).segment // 2)
+    assert agreement(separated(alone, mix), separated(together, mix)) >= QUANTISED
+    assert max(device.ran) > 1
+    assert agreement(separated(alone, mix, 2), separated(together, mix, 2)) >= QUANTISED
+
+
+def test_out_of_memory_makes_batches_smaller() -> None:
+    device, of = Batches(16, 3), ours(small())
+    mix = song(6 * 16537)
+    assert agreement(separated(separator(of), mix), separated(separator(of, on=device), mix)) >= EXACT
+    assert device.ran[0] == 2
+    assert max(device.ran) == 2
+
+
+def test_out_of_memory_for_one_segment_fails_clearly_and_once() -> None:
+    device, of, mix = Batches(4, 0), ours(small()), song(50_000)
+    with pytest.raises(OutOfMemory, match="not one fits"):
+        list(separator(of, on=device).parts(mix))
+    device.fits = 1
+    assert separated(separator(of, on=device), mix).shape == (4, 2, 50_000)
+
+
+@pytest.mark.parametrize(("free", "size"), [(0, 1), (100, 1), (250, 2), (1000, 8), (10**9, 16)])
+def test_a_batch_fits_the_free_memory(free: int, size: int) -> None:
+    assert fitting(free, 100) == size

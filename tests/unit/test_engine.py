@@ -1,0 +1,63 @@
+"""Loading models: which, on what, and by which recipe."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from functions.separate.devices import Cpu
+from functions.separate.engine import Engine
+from functions.separate.separator import Separator
+from functions.separate.weights import WeightsMissing
+from medley.models import MODELS
+from medley.separation import Separation
+from medley.settings import BadSettings
+from tests.networks import ours, separator, small, untrained
+
+
+def test_the_untrained_model_is_the_same_in_every_process() -> None:
+    here = Engine("cpu").separator(Separation("demucs_unittest"))
+    script = (
+        "from functions.separate.engine import Engine; from medley.separation import Separation;"
+        "tiny = Engine('cpu').separator(Separation('demucs_unittest'));"
+        "print(tiny.recipe, float(sum(each.double().sum() for each in tiny.ensemble.networks[0].network.parameters())))"
+    )
+    there = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
+    total = float(sum(each.double().sum() for each in untrained().parameters()))
+    assert there == [here.recipe, str(total)]
+    assert here.stems == MODELS["demucs_unittest"].stems
+    assert (here.device, here.precision, here.samplerate) == ("cpu", "exact", 44100)
+    assert (here.grid(1).segment, here.grid(1).stride) == (88200, 66150)
+
+
+def test_loading_the_untrained_model_leaves_the_random_state_alone() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    Engine("cpu").separator(Separation("demucs_unittest"))
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_whatever_changes_the_sound_is_another_recipe() -> None:
+    separators = [
+        Separator(of, Cpu(1), Separation("test", shifts=shifts, overlap=overlap))
+        for of in (ours(small()), ours(small(1)), ours(small(), precision="fast"), ours(small(), small()))
+        for shifts in (0, 1)
+        for overlap in (0.25, 0.3)
+    ]
+    assert len({each.recipe for each in separators}) == len(separators)
+    assert separator(ours(small())).recipe == separator(ours(small())).recipe
+
+
+def test_cuda_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert Engine("auto").separator(Separation("demucs_unittest")).device == "cpu"
+    with pytest.raises(BadSettings, match="DEVICE is cuda, but"):
+        Engine("cuda")
+
+
+def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissing, match="medley weights htdemucs"):
+        Engine("cpu", weights_dir=str(tmp_path)).separator(Separation("htdemucs"))
