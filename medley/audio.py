@@ -164,7 +164,9 @@ class _Totals:
         mono *= 0.5
         self.length += len(mono)
         self._sum += float(mono.sum())
-        self._squares += float(np.square(mono, out=mono).sum())  # no product: the threads that BLAS has would go on spinning
+        self._squares += float(
+            np.square(mono, out=mono).sum()
+        )  # no product: the threads that BLAS has would go on spinning
 
     @property
     def mean(self) -> float:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -19,11 +19,21 @@ LIMIT = 300
 pytestmark = pytest.mark.timeout(900)
 
 
+def annotate(value: str | None) -> None:
+    template = {"metadata": {"annotations": {"medley.dev/after": value}}}
+    kubectl("patch", "ksvc", "separate", "--type=merge", "-p", json.dumps({"spec": {"template": template}}))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _as_deployed() -> Iterator[None]:
+    yield
+    annotate(None)
+
+
 def new_revision(_: str) -> None:
     """As after a change of anything in its template."""
     before = get("ksvc", "separate")["status"]["latestReadyRevisionName"]
-    template = {"metadata": {"annotations": {"medley.dev/after": before}}}
-    kubectl("patch", "ksvc", "separate", "--type=merge", "-p", json.dumps({"spec": {"template": template}}))
+    annotate(before)
     eventually(lambda: get("ksvc", "separate")["status"]["latestReadyRevisionName"] != before, 120)
 
 
