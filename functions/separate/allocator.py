@@ -12,9 +12,10 @@ KERNELS = b"384"  # HTDemucs has 134, each for one thread and for all of them
 def keep_memory() -> bool:
     """Lets the process keep what it has freed; whether that could be set.
 
-    It saves about 440,000 page faults a segment of HTDemucs. One arena, because that of a thread other
-    than the main one is too small for tensors. And oneDNN keeps no more kernels than a model needs: its default of 1024
-    fills slowly with those for songs' last segments, each of another length.
+    It saves about 440,000 page faults a segment of HTDemucs. One arena: that of a thread other than the main one is too
+    small for tensors, and `give_back` does not reach what lies free at its end. A thread that had one before this was
+    called goes on with it. And oneDNN keeps no more kernels than a model needs: its default of 1024 fills slowly with
+    those for songs' last segments, each of another length.
     """
     ctypes.CDLL(None).setenv(b"ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS, 0)  # it looks there on first use
     if sys.platform != "linux":

@@ -5,11 +5,13 @@ from typing import Any
 
 import functions_framework
 
+from functions.separate.allocator import keep_memory
 from functions.separate.gpu import require_gpu
 from functions.separate.worker import Worker
 from medley import events, http, names
 from medley.settings import STORES, require
 
+keep_memory()  # before there are threads
 if require(*STORES).device == "cuda":
     require_gpu()
 
