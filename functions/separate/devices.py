@@ -51,12 +51,11 @@ class Device(Protocol):
 class Cpu:
     """Segments side by side, each in a lane with threads of its own.
 
-    Threads that share the work of one segment wait for each other some thousand times in it, and turn in circles
-    meanwhile, on the cores that the encoders need: benchmarks/README.md says what the lanes save.
+    Threads that share one segment wait for each other some thousand times in it, by spinning on the cores that encoders
+    need: docs/decisions/2026-11-25-two-segments-side-by-side.md says what the lanes save.
     """
 
-    name, ahead = "cpu", 0
-    alone = True
+    name, ahead, alone = "cpu", 0, True
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
