@@ -18,6 +18,7 @@ from tests.networks import (
     CASES,
     FAST,
     QUANTISED,
+    SHARES,
     Case,
     agreement,
     bag,
@@ -79,10 +80,12 @@ def test_the_result_is_demucs_own_on_our_grid(case: Case, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LENGTHS)
-def test_fast_is_close_to_it(name: str) -> None:
-    of = ours(small(), precision="fast")
+@pytest.mark.parametrize("seeds", [[0], [0, 1]], ids=["one network", "a bag"])
+def test_fast_is_close_to_it(name: str, seeds: list[int]) -> None:
+    shares = SHARES[: len(seeds)] if len(seeds) > 1 else None
+    of = ours(*map(small, seeds), precision="fast", shares=shares)
     mix, grid = song(length(of, name)), separator(of).grid(1)
-    own = on_our_grid(small(), mix, grid.segment, grid.stride)
+    own = on_our_grid(bag([small(seed) for seed in seeds], shares), mix, grid.segment, grid.stride)
     assert agreement(own, separated(separator(of), mix)) >= FAST
 
 
