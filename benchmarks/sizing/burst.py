@@ -3,6 +3,7 @@
 import io
 import time
 from typing import Any
+from uuid import uuid4
 
 from benchmarks.report import Row
 from tests import sounds
@@ -19,7 +20,7 @@ Found = dict[str, Any]
 def measure() -> Found:
     """What was to be seen of `separate` once a second, from before the first upload until it was gone."""
     medley = Deployed()
-    audio = [sounds.song("mp3", SECONDS + number) for number in range(SONGS)]
+    audio = [sounds.song("mp3", SECONDS + number, title=uuid4().hex) for number in range(SONGS)]
     asleep("separate", 300)
     with watching(medley) as seen:
         begin = time.time()

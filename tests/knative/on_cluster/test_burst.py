@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.timeout(LIMIT + 300)
 @pytest.fixture(scope="module")
 def burst(medley: Deployed, report: Callable[[str, Any], None]) -> tuple[list[str], list[dict[str, Any]]]:
     """The songs in the order of their uploads, and what was to be seen of `separate` until it was gone."""
-    audio = [sounds.song("mp3", SECONDS + number) for number in range(SONGS)]
+    audio = [sounds.song("mp3", SECONDS + number, title=uuid4().hex) for number in range(SONGS)]
     asleep("separate")
     with watching(medley) as seen:
         songs = [medley.client.separate(io.BytesIO(one), format="mp3", stems=["vocals"]).hash for one in audio]
