@@ -109,6 +109,8 @@ manifests:  ## Write the objects of OVERLAY with the images of REGISTRY into bui
 deploy: manifests  ## Deploy OVERLAY with the images of REGISTRY to the cluster of kubectl; wait until it is ready
 	sh knative/secrets.sh
 	kubectl apply -f build/manifests
+	for file in build/manifests/apps_v1_*; do \
+	  ! [ -e "$$file" ] || kubectl rollout status -f "$$file" --timeout=600s || exit 1; done
 	kubectl -n medley wait ksvc --all --for=condition=Ready --timeout=1800s
 	kubectl -n medley wait trigger --all --for=condition=Ready --timeout=300s
 	kubectl -n medley get ksvc
