@@ -3,8 +3,10 @@
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +24,7 @@ ONNX = Path(__file__).resolve().parents[1] / ".cache" / "htdemucs.onnx"
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
 
 Audio = NDArray[np.float32]
-Forward = Callable[[Audio], Audio]  # a normalised mix (2, SEGMENT) as its stems (stems, 2, SEGMENT)
+Forward = Callable[[Audio], Audio]  # a normalised mix (2, SEGMENT), or two such, as its stems (stems, 2, SEGMENT)
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,15 @@ class Contender:
     precision: str  # float32, bfloat16
     make: Callable[[], Forward]
     environment: Mapping[str, str] = field(default_factory=dict)
+    together: int = 1  # segments that it computes side by side: the same one several times
 
 
 def _threads() -> int:
     return int(os.environ["OMP_NUM_THREADS"])
 
 
-def _ours(precision: str) -> Forward:
-    """As the function has it."""
+def _ours(precision: str, together: int = 1) -> Forward:
+    """As the function has it: alone the first segment of a song, two together all others."""
     import torch
 
     from functions.separate.engine import Engine
@@ -50,7 +53,8 @@ def _ours(precision: str) -> Forward:
     (network,) = separator.ensemble.networks
 
     def forward(mix: Audio) -> Audio:
-        out: Audio = separator.on.run(network, torch.from_numpy(mix)[None])[0].numpy()
+        segments = torch.from_numpy(mix).expand(together, *mix.shape)
+        out: Audio = separator.on.run(network, segments)[0].numpy()
         return out
 
     return forward
@@ -85,16 +89,30 @@ def _onnxruntime() -> Forward:
     return _between_transforms(lambda mix, spectra: session.run(None, {names[0]: mix, names[1]: spectra}))
 
 
-def _openvino(precision: str) -> Forward:
+def _openvino(precision: str, together: int = 1) -> Forward:
     import openvino  # type: ignore[import-untyped]
 
     options = {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": _threads(),
-        "PERFORMANCE_HINT": "LATENCY",
+        "PERFORMANCE_HINT": "LATENCY" if together == 1 else "THROUGHPUT",
+        "NUM_STREAMS": together,
     }
     compiled = openvino.Core().compile_model(str(ONNX), "CPU", options)
-    return _between_transforms(lambda mix, spectra: list(compiled([mix, spectra]).values()))
+    requests = threading.local()
+
+    def core(mix: Any, spectra: Any) -> Any:
+        if not hasattr(requests, "own"):
+            requests.own = compiled.create_infer_request()
+        return list(requests.own.infer([mix, spectra]).values())
+
+    forward, streams = _between_transforms(core), ThreadPoolExecutor(together)
+
+    def all_of_them(mix: Audio) -> Audio:
+        stems, *_ = streams.map(forward, [mix] * together)
+        return stems
+
+    return all_of_them
 
 
 def _between_transforms(core: Callable[[Any, Any], Any]) -> Forward:
@@ -128,8 +146,12 @@ CONTENDERS = {
         Contender("onnxruntime", "float32", _onnxruntime),
         Contender("OpenVINO, f32", "float32", _one(_openvino, "f32")),
         Contender("OpenVINO, bf16", "bfloat16", _one(_openvino, "bf16")),
-        Contender("ours, exact", "float32", _one(_ours, "exact")),
-        Contender("ours, fast", "bfloat16", _one(_ours, "fast")),
+        Contender("OpenVINO, f32, two streams", "float32", _one(_openvino, "f32", 2), together=2),
+        Contender("OpenVINO, bf16, two streams", "bfloat16", _one(_openvino, "bf16", 2), together=2),
+        Contender("ours, exact, alone", "float32", _one(_ours, "exact")),
+        Contender("ours, fast, alone", "bfloat16", _one(_ours, "fast")),
+        Contender("ours, exact", "float32", _one(_ours, "exact", 2), together=2),
+        Contender("ours, fast", "bfloat16", _one(_ours, "fast", 2), together=2),
     )
 }
 
@@ -155,13 +177,14 @@ def segment() -> Audio:
 
 
 def main() -> None:
-    """Answers {out} with the seconds of one forward, whose result goes to the file `out` if there is one."""
-    forward, mix = CONTENDERS[sys.argv[1]].make(), segment()
+    """Answers {out} with the seconds for one segment, whose stems go to the file `out` if there is one."""
+    contender, mix = CONTENDERS[sys.argv[1]], segment()
+    forward = contender.make()
 
     def answer(out: str = "") -> float:
         begin = time.perf_counter()
         stems = forward(mix)
-        seconds = time.perf_counter() - begin
+        seconds = (time.perf_counter() - begin) / contender.together
         if out:
             np.save(out, stems)
         return seconds

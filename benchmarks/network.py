@@ -65,7 +65,7 @@ def _about(name: str, times: dict[str, Any], gemms: dict[str, int], agreement: d
     return {
         "precision": CONTENDERS[name].precision,
         "seconds": round(median(seconds), 3),
-        "cpu_s": round(median(run.cpu for _, run in times[name]), 2),
+        "cpu_s": round(median(run.cpu for _, run in times[name]) / CONTENDERS[name].together, 2),
         "times_stock": round(median(b / s for (b, _), s in zip(times[STOCK], seconds, strict=True)), 2),
         "gflop_per_s": round(rate),
         "of_gemm": round(rate / gemms[CONTENDERS[name].precision], 2),
