@@ -29,7 +29,7 @@ def encode(values: Values) -> bytes:
     with av.open(file, "w", format="flac", options={"metadata_header_padding": "0"}) as container:
         stream = container.add_stream("flac", rate=SAMPLERATE, options={"compression_level": LEVEL})
         stream.layout, stream.format = "stereo", "s32"
-        interleaved = np.ascontiguousarray(values.T << 8).reshape(1, -1)  # FFmpeg wants the bits at the top
+        interleaved = np.left_shift(values.T, 8, order="C").reshape(1, -1)  # FFmpeg wants the bits at the top
         frame = av.AudioFrame.from_ndarray(interleaved, "s32", "stereo")
         frame.rate, frame.pts = SAMPLERATE, 0
         for packet in (*stream.encode(frame), *stream.encode(None)):
