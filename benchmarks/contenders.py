@@ -24,7 +24,7 @@ ONNX = Path(__file__).resolve().parents[1] / ".cache" / "htdemucs.onnx"
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
 
 Audio = NDArray[np.float32]
-Forward = Callable[[Audio], Audio]  # a normalised mix (2, SEGMENT), or two such, as its stems (stems, 2, SEGMENT)
+Forward = Callable[[Audio], Audio]  # a normalised mix (2, SEGMENT) as its stems (stems, 2, SEGMENT)
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,11 @@ def _openvino(precision: str, together: int = 1) -> Forward:
 
     forward, streams = _between_transforms(core), ThreadPoolExecutor(together)
 
-    def all_of_them(mix: Audio) -> Audio:
+    def side_by_side(mix: Audio) -> Audio:
         stems, *_ = streams.map(forward, [mix] * together)
         return stems
 
-    return all_of_them
+    return side_by_side
 
 
 def _between_transforms(core: Callable[[Any, Any], Any]) -> Forward:

@@ -30,7 +30,7 @@ class Device(Protocol):
 
     name: str  # of PyTorch
     ahead: int  # how many batches are begun before the result of the first is waited for
-    alone: bool  # whether a song's first segment goes alone, so that its first part can be heard sooner
+    alone: bool  # whether an attempt's first segment goes alone, so that its part can be heard sooner
 
     def batch(self, network: Network) -> int:
         """How many segments of a network it takes at a time."""

@@ -107,12 +107,12 @@ class Forward:
         """A mix (batch, 2, length) as its stems (batch, stems, 2, length), float32."""
         channels = mix.shape[1]
         x, mean, deviation = _normalised(torch.view_as_real(self._stft.forward(mix)))
-        xt, mean_t, deviation_t = _normalised(mix[..., None])
+        xt, mean_t, deviation_t = _normalised(mix)
         x = rows_of(_turned(x.to(self.like)))
-        xt = rows_of(xt.transpose(1, 2).to(self.like, memory_format=torch.contiguous_format).flatten(2)[:, None])
+        xt = rows_of(xt.transpose(1, 2).to(self.like, memory_format=torch.contiguous_format)[:, None])
         x, xt = self._decoded(*self._encoded(x, xt))
         separated = self._stft.inverse(_spectra(channels_of(x), channels))
-        separated.mul_(deviation[..., 0]).addcmul_(self._stft.ones, mean[..., 0])
+        separated.mul_(deviation).addcmul_(self._stft.constant, mean)
         waves = xt[:, :, 0].unflatten(1, (-1, channels)).float()
         return separated.addcmul_(waves, deviation_t).add_(mean_t)
 
@@ -193,7 +193,7 @@ def _spectra(x: Tensor, channels: int) -> Tensor:
 
 
 def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """x less its mean and over its deviation, of each of the batch; mean and deviation, of as many dimensions as x."""
+    """x less its mean and over its deviation, of each of the batch; mean and deviation, (batch, 1, 1, 1)."""
     over = tuple(range(1, x.dim()))
     mean, deviation = x.mean(over, keepdim=True), x.std(over, keepdim=True)
-    return (x - mean).div_(EPSILON + deviation), mean, deviation
+    return (x - mean).div_(EPSILON + deviation), mean.view(-1, 1, 1, 1), deviation.view(-1, 1, 1, 1)

@@ -22,9 +22,9 @@ class Stft:
         self._start = window // 2 + self._pad
         self._weight = self._overlapped(self.window.square().expand(self.frames + 2 * DROPPED, -1), 0)
         self._weight = self._weight[self._start : self._start + length]
-        ones = torch.ones(self.frames, window // 2 + 1, 2, device=device)
-        ones[:, -1] = 0
-        self.ones = self.inverse(torch.view_as_complex(ones))  # what spectra of 1 + 1j everywhere are
+        spectra = torch.ones(self.frames, window // 2 + 1, 2, device=device)
+        spectra[:, -1] = 0
+        self.constant = self.inverse(torch.view_as_complex(spectra))  # the audio of spectra that are 1 + 1j everywhere
 
     def forward(self, audio: Tensor) -> Tensor:
         """Audio (..., length) as complex spectra (..., frames, bins)."""
