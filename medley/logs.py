@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from medley import events, names
@@ -48,6 +49,12 @@ def line(level: str, function: str, message: str, **fields: Any) -> None:
     sys.stderr.flush()
 
 
+def flush(limit: float) -> None:
+    """Waits until what was said has been sent to the log sink, `limit` s at most."""
+    with _waiting.all_tasks_done:
+        _waiting.all_tasks_done.wait_for(lambda: not _waiting.unfinished_tasks, limit)
+
+
 def _write(level: str, message: str, fields: dict[str, Any]) -> None:
     if LOG_LEVELS.index(level) < LOG_LEVELS.index(settings().log_level):
         return
@@ -79,7 +86,6 @@ def _start_sender() -> None:
 def _send_all() -> None:
     while True:
         event = _waiting.get()
-        try:
+        with suppress(MedleyError):  # the line stands on stderr
             publish(event)
-        except MedleyError:
-            continue  # the line stands on stderr
+        _waiting.task_done()

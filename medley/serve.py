@@ -33,7 +33,12 @@ def main() -> None:
         app = create_app(name, str(source), "http")
     except BadSettings as error:
         sys.exit(f"{name}: {error}")
-    options = {"graceful_timeout": grace, "threads": settings().threads, "post_worker_init": _drain_on_sigterm}
+    options = {
+        "graceful_timeout": grace,
+        "threads": settings().threads,
+        "post_worker_init": _drain_on_sigterm,
+        "worker_exit": _flush_logs,
+    }
     gc.freeze()
     gc.enable()
     server = create_server(app, False, **options)
@@ -52,6 +57,13 @@ def _drain_on_sigterm(worker: Any) -> None:
             own(number, frame)
 
     signal.signal(signal.SIGTERM, handle)
+
+
+def _flush_logs(_arbiter: Any, _worker: Any) -> None:
+    """The last lines tell what became of the song that was in work. They get the time of one event."""
+    from medley import logs
+
+    logs.flush(settings().broker_timeout)
 
 
 if __name__ == "__main__":

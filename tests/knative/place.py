@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tests.e2e.faults.stage import Stage
-from tests.e2e.harness import Service
+from tests.e2e.harness import Service, eventually
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,7 @@ class Place(Stage):
     """One row's place: a running medley, and what the row did to it."""
 
     running: Running
+
+    def said(self, message: str, song: str) -> int:
+        """How often `separate` said that of a song, once it has: on its way to a log a line may take a moment."""
+        return len(eventually(lambda: self.lines(message, song)))

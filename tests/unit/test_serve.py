@@ -1,11 +1,31 @@
-"""How a function's process starts."""
+"""How a function's process starts and ends."""
 
+import os
 import subprocess
 import sys
+import urllib.request
+
+from tests.backends import free_port
+from tests.e2e.harness import eventually, listening
 
 STARTING = """
 import sys, time, functions_framework
 functions_framework.create_app = lambda *_: (print("starting", flush=True), time.sleep(60))
+sys.argv = ["serve", "queue"]
+from medley.serve import main
+main()
+"""
+TALKING = """
+import sys, flask, functions_framework
+from medley import logs
+
+def create_app(*_):
+    logs.begin("queue")
+    app = flask.Flask("talking")
+    app.add_url_rule("/", view_func=lambda: str([logs.info("said", number=number) for number in range(3)]))
+    return app
+
+functions_framework.create_app = create_app
 sys.argv = ["serve", "queue"]
 from medley.serve import main
 main()
@@ -19,3 +39,16 @@ def test_it_obeys_sigterm_before_gunicorn_does() -> None:
         assert process.stdout.readline() == "starting\n"
         process.terminate()
         assert process.wait(30) == 0
+
+
+def test_what_it_said_last_is_sent_before_it_ends() -> None:
+    """Also to a Broker that takes its time."""
+    with listening() as broker:
+        broker.delay = 0.3
+        port = free_port()
+        own = {"HOST": "127.0.0.1", "PORT": str(port), "BROKER_URL": broker.url}
+        with subprocess.Popen([sys.executable, "-c", TALKING], env={**os.environ, **own}) as process:
+            eventually(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30).close() is None)
+            process.terminate()
+            assert process.wait(30) == 0
+        assert [body["data"]["fields"]["number"] for body in broker.bodies] == [0, 1, 2]
