@@ -11,6 +11,8 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+# The last 32 bits of these are an IPv4 address: NAT64 (RFC 6052), IPv4-compatible (RFC 4291, 2.5.5.1).
+CARRIERS = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 
 
 class Refused(Exception):
@@ -53,9 +55,23 @@ def _allowed(host: str, address: str, allow: tuple[str, ...]) -> bool:
     if "any" in allow or host in allow:
         return True
     found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    return (found.is_global and not found.is_multicast) or any(_within(found, network) for network in allow)
+    reached = _reached(found)
+    return _public(reached) or any(_within(each, network) for each in (found, reached) for network in allow)
+
+
+def _public(address: IPAddress) -> bool:
+    return address.is_global and not address.is_multicast and not getattr(address, "is_site_local", False)
+
+
+def _reached(address: IPAddress) -> IPAddress:
+    """The IPv4 address that an IPv6 one carries, where a translator or a tunnel would lead to that."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if carried := address.ipv4_mapped or address.sixtofour:
+        return carried
+    if any(address in network for network in CARRIERS):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
 
 
 def _within(address: IPAddress, network: str) -> bool:
@@ -68,8 +84,8 @@ def _within(address: IPAddress, network: str) -> bool:
 def post(target: Target, body: bytes, headers: dict[str, str], seconds: float) -> urllib3.BaseHTTPResponse:
     """POSTs to the judged address within `seconds` in all; follows no redirect.
 
-    The body of the answer is not read. Raises TimeoutError when they are over, else urllib3's HTTPError, http.client's
-    HTTPException or OSError.
+    The body of the answer is not read: it may be endless. Raises TimeoutError when they are over, else urllib3's
+    HTTPError, http.client's HTTPException or OSError.
     """
     parts = urlsplit(target.url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -78,9 +94,15 @@ def post(target: Target, body: bytes, headers: dict[str, str], seconds: float) -
     late = threading.Event()
     cut = threading.Timer(seconds, _shut, (connection, late))
     cut.start()
+    host = parts.netloc.rpartition("@")[2]
     try:
-        connection.request("POST", path, body=body, headers={"Host": parts.netloc.rpartition("@")[2], **headers})
-        return connection.getresponse()
+        connection.connect()
+        if late.is_set():  # a connection that is only being made cannot be cut
+            raise TimeoutError
+        connection.request("POST", path, body=body, headers={"Host": host, **headers}, preload_content=False)
+        answer = connection.getresponse()
+        answer.close()
+        return answer
     except Exception as error:
         if late.is_set():
             raise TimeoutError from error  # whatever being cut off looks like

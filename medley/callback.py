@@ -88,8 +88,10 @@ def check_callback(asked: object) -> tuple[str, Any, bool]:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or any(ord(character) <= 32 or "\ud800" <= character <= "\udfff" for character in url):
+    if not usable:
         raise BadOption("The callback's URL must be http:// or https:// with a host.")
+    if not all("!" <= character <= "~" for character in url):
+        raise BadOption("The callback's URL holds what no URL can: percent-encode it, and give the host as xn--... .")
     if len(_as_json(asked.get("data"))) > MAX_DATA:
         raise BadOption(f"The callback's data is larger than {MAX_DATA} bytes as JSON; send a link instead.")
     return url, asked.get("data"), "data" in asked

@@ -1,12 +1,16 @@
 """Which addresses a callback may go to."""
 
+import contextlib
 import http.server
+import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from medley.address import Refused, Unresolved, judge, post
+from medley import address
+from medley.address import Refused, Target, Unresolved, judge, post
 
 
 @pytest.mark.parametrize(
@@ -18,6 +22,10 @@ from medley.address import Refused, Unresolved, judge, post
         "http://169.254.169.254/latest/meta-data",
         "http://[::1]/",
         "http://[::ffff:127.0.0.1]/",
+        "http://[64:ff9b::a9fe:a9fe]/",
+        "http://[::127.0.0.1]/",
+        "http://[2002:7f00:1::]/",
+        "http://[fec0::1]/",
         "http://0.0.0.0/",
         "http://224.0.0.1/",
         "http://2130706433/",
@@ -36,6 +44,10 @@ def test_addresses_within_are_refused(url: str) -> None:
         ("http://127.0.0.1/", ("127.0.0.0/8",)),
         ("http://localhost/", ("localhost",)),
         ("http://[::ffff:10.0.0.1]/", ("10.0.0.0/8",)),
+        ("http://[64:ff9b::a00:1]/", ("10.0.0.0/8",)),
+        ("http://[64:ff9b::a00:1]/", ("64:ff9b::/96",)),
+        ("http://[::1]/", ("::1",)),
+        ("http://[2606:4700::1]/", ()),
         ("http://93.184.215.14/", ()),
     ],
 )
@@ -85,3 +97,62 @@ def test_the_judged_address_is_called_by_its_own_name_and_no_redirect_is_followe
     assert answer.status == 301
     port = url.split(":")[2].split("/")[0]
     assert asked == [f"localhost:{port} /hook?a=1"]
+
+
+@contextlib.contextmanager
+def answering(*pieces: bytes, pause: float = 0.0) -> Iterator[Target]:
+    """A server that answers with these bytes, one after the other, and then leaves the connection open."""
+    ended = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            for piece in pieces:
+                connection.sendall(piece)
+                ended.wait(pause)
+            ended.wait(30)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield Target(f"http://localhost:{listening.getsockname()[1]}/", "localhost", "127.0.0.1")
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 1000000000\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello",
+        b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
+    ],
+)
+def test_of_an_answer_only_the_head_counts(head: bytes) -> None:
+    """Its body may be endless, cut short, or swell when it is unpacked."""
+    with answering(b"HTTP/1.1 200 OK\r\nRetry-After: 7\r\n" + head) as target:
+        answer = post(target, b"{}", {}, 5)
+    assert (answer.status, answer.headers["Retry-After"]) == (200, "7")
+
+
+def test_a_byte_now_and_then_does_not_hold_it() -> None:
+    with (
+        answering(*(bytes([byte]) for byte in b"HTTP/1.1 200 OK\r\n\r\n"), pause=0.2) as target,
+        pytest.raises(TimeoutError),
+    ):
+        post(target, b"{}", {}, 1)
+
+
+def test_a_connection_that_is_made_too_late_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is made, by a TLS handshake that lasts, there is nothing yet that could be cut."""
+    make = address._connection
+
+    def slow(target: Target, seconds: float) -> address.HTTPConnection:
+        connection = make(target, seconds)
+        connect = connection.connect
+        connection.connect = lambda: (time.sleep(2 * seconds), connect())  # type: ignore[method-assign,assign]
+        return connection
+
+    monkeypatch.setattr(address, "_connection", slow)
+    with answering(b"HTTP/1.1 200 OK\r\n\r\n") as target, pytest.raises(TimeoutError):
+        post(target, b"{}", {}, 0.3)
