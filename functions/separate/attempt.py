@@ -224,11 +224,16 @@ class Attempt:
         return done.record() | unrendered(self.failures)
 
     def clean_up(self) -> None:
-        """After Overtaken: removes what it wrote if that is nobody's any more."""
+        """After Overtaken: removes what it wrote if that is nobody's any more.
+
+        Of an upload that another took the place of, callbacks may be left that nobody else knows: the sweep moves them.
+        """
         with suppress(MedleyError):
             job = stores.jobs().get(self.job.song)
-            if job is not None and (job.upload_id != self.upload.id or job.status == "canceled"):
+            if job is not None and job.status == "canceled":
                 stores.objects().remove_below(self.upload.prefix)
+            elif job is not None and job.upload_id != self.upload.id:
+                stores.objects().remove_below(self.upload.parts)
 
 
 def unrendered(failures: dict[str, str]) -> dict[str, str | int | float]:

@@ -30,12 +30,8 @@ class Restored:
 
 def restore(restored: Restored) -> None:
     """Puts a record and its callbacks back, unless somebody was quicker."""
-    if not stores.jobs().restore(restored.upload.song, restored.fields):
-        return
-    succeeded = restored.fields["status"] == "succeeded"
-    for callback in restored.callbacks:
-        stores.callbacks().restore(callback, "succeeded" if succeeded else None)
-    logs.info("record restored", hash=restored.upload.song, status=restored.fields["status"])
+    if stores.jobs().restore(restored.upload, restored.fields, restored.callbacks):
+        logs.info("record restored", hash=restored.upload.song, status=restored.fields["status"])
 
 
 def read_record(upload: Upload, found: Sequence[Stat]) -> Restored | None:
@@ -44,14 +40,12 @@ def read_record(upload: Upload, found: Sequence[Stat]) -> Restored | None:
     if manifest is None:
         return None
     song = Song.read(manifest)
-    fields: dict[str, str | int | float] = {"status": "queued", "upload": upload.id, **song.record()}
+    fields: dict[str, str | int | float] = {"status": "queued", **song.record()}
     done = stores.objects().read_json(upload.done)
     if done:
         fields |= _done(upload, Done.read(done), found)
     calls = [read_stored(upload, stat.name) for stat in found if stat.name.startswith(upload.callbacks)]
-    callbacks = tuple(callback for callback in calls if callback)
-    fields |= {f"{names.CALLBACK}{callback.id}": "" for callback in callbacks}
-    return Restored(upload, song.created, fields, callbacks)
+    return Restored(upload, song.created, fields, tuple(callback for callback in calls if callback))
 
 
 def read_stored(upload: Upload, name: str) -> Callback | None:

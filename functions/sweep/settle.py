@@ -45,10 +45,10 @@ def _old(found: Sequence[Stat]) -> bool:
 
 
 def _remove_leftovers(job: Job | None, upload: Upload, found: Sequence[Stat]) -> None:
-    """Removes an upload that another one took the place of; the clients that wait for it wait for that one then."""
-    if job and not job.ended and any(stat.name == upload.manifest for stat in found):
+    """Removes an upload that another one took the place of; clients of whom Redis lost the callback get that one's."""
+    if job and job.status not in ("failed", "canceled") and any(stat.name == upload.manifest for stat in found):
         for stat in found:
-            if stat.name.startswith(upload.callbacks):
+            if stat.name.startswith(upload.callbacks) and not _known(callback_id(upload, stat.name)):
                 _move_callback(job, upload, stat)
     stores.objects().remove(stat.name for stat in found)
     logs.info("leftovers removed", hash=upload.song, objects=len(found))
@@ -75,7 +75,14 @@ def _settle_current(job: Job, found: Sequence[Stat]) -> None:
         logs.info("leftovers removed", hash=job.song, objects=len(old))
     for stat in found:
         _record_file(job, stat)
-        _record_callback(job, stat)
+    there = {stat.name for stat in found}
+    forgotten = [one for one in job.callbacks if job.upload.callback(one) not in there and not _known(one)]
+    if forgotten:
+        stores.jobs().drop_callbacks(job.song, forgotten)
+
+
+def _known(callback: str) -> bool:
+    return stores.callbacks().get(callback) is not None
 
 
 def _stale(job: Job, name: str) -> bool:
@@ -96,17 +103,6 @@ def _settled_callback(job: Job, name: str) -> bool:
         return True
     known = stores.callbacks().get(callback)
     return known is not None and known.state not in ("waiting", "due")
-
-
-def _record_callback(job: Job, stat: Stat) -> None:
-    """A callback that is promised on the record, and of which Redis knows nothing."""
-    if not stat.name.startswith(job.upload.callbacks):
-        return
-    callback = callback_id(job.upload, stat.name)
-    if callback in job.callbacks and stores.callbacks().get(callback) is None:
-        stored = read_stored(job.upload, stat.name)
-        if stored:
-            stores.callbacks().restore(stored, job.status if job.ended else None)
 
 
 def _record_file(job: Job, stat: Stat) -> None:

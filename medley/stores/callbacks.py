@@ -55,12 +55,3 @@ class Callbacks:
     def forget(self, callback: str) -> None:
         """One that is due but of which nothing else is known."""
         self.redis.zrem(names.CALLBACKS, callback)
-
-    def restore(self, callback: Callback, status: str | None) -> None:
-        """Puts one back that Redis lost; due at once when the job has ended with `status`."""
-        record: dict[str, str | float] = {"song": callback.song, "upload": callback.upload_id, "url": callback.url}
-        record |= {"data": json.dumps(callback.data) if callback.has_data else "", "created": callback.created}
-        record |= {"state": "due", "status": status, "since": time.time()} if status else {"state": "waiting"}
-        self.redis.hset(names.callback_key(callback.id), mapping=record)
-        if status:
-            self.redis.zadd(names.CALLBACKS, {callback.id: time.time()})

@@ -60,9 +60,8 @@ class Jobs:
     def attach(self, upload: names.Upload, callback: Callback) -> str | None:
         """Adds a callback. Returns the song's status, "full" when it has too many, None when it has another upload."""
         keys = [names.song_key(upload.song), names.callback_key(callback.id), names.CALLBACKS]
-        data = json.dumps(callback.data) if callback.has_data else ""
-        args = (upload.song, upload.id, callback.id, callback.url, data, callback.created, MAX_CALLBACKS)
-        status = self.redis.run("attach", keys, *args)
+        args = (upload.song, upload.id, callback.id, callback.url, _data(callback), callback.created)
+        status = self.redis.run("attach", keys, *args, MAX_CALLBACKS, names.callback_key(""))
         return str(status) if status else None
 
     # --- From separate ---
@@ -130,10 +129,18 @@ class Jobs:
         """What is marked as removed and may still have objects: `<hash>/<upload>` or `<hash>/<upload>/<track>`."""
         return sorted(self.redis.smembers(names.REMOVING))
 
-    def restore(self, song: str, fields: Fields) -> bool:
-        """Puts a record back that Redis lost. False when there is one."""
-        keys = [names.song_key(song), names.TO_WORKER]
-        return bool(self.redis.run("restore", keys, song, *_flat(fields)))
+    def restore(self, upload: names.Upload, fields: Fields, callbacks: Sequence[Callback]) -> bool:
+        """Puts a record back that Redis lost, with its callbacks. False when there is one."""
+        keys = [names.song_key(upload.song), names.TO_WORKER, names.CALLBACKS]
+        told = [
+            text for callback in callbacks for text in (callback.id, callback.url, _data(callback), callback.created)
+        ]
+        args = (upload.song, upload.id, time.time(), names.callback_key(""), len(callbacks), *told)
+        return bool(self.redis.run("restore", keys, *args, *_flat(fields)))
+
+    def drop_callbacks(self, song: str, callbacks: Sequence[str]) -> None:
+        """Takes settled ones off the record, of which nothing is known any more."""
+        self.redis.hdel(names.song_key(song), *(f"{names.CALLBACK}{callback}" for callback in callbacks))
 
     # --- Workers ---
 
@@ -150,6 +157,11 @@ class Jobs:
         if gone:
             self.redis.zrem(names.WORKERS, *gone)
         return [json.loads(text) for text in texts if text is not None]
+
+
+def _data(callback: Callback) -> str:
+    """As the scripts take it."""
+    return json.dumps(callback.data) if callback.has_data else ""
 
 
 def _held(claim: Claim) -> list[str]:

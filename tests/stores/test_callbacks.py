@@ -75,9 +75,23 @@ def test_a_callback_that_waits_is_not_sent_early(jobs: Jobs, callbacks: Callback
     assert callbacks.due(5) == []
 
 
-def test_a_lost_callback_is_restored(jobs: Jobs, callbacks: Callbacks) -> None:
+def test_a_lost_callback_is_restored_with_its_record(jobs: Jobs, callbacks: Callbacks) -> None:
     lost = Callback("c", "http://example.com/", [1], has_data=True, created=1.0, song=A, upload_id="first")
-    callbacks.restore(lost, "succeeded")
+    assert jobs.restore(Upload(A, "first"), {"status": "succeeded"}, [lost])
     claimed = callbacks.claim("c", 30)
     assert claimed is not None
     assert (claimed.data, claimed.status, claimed.song, claimed.upload_id) == ([1], "succeeded", A, "first")
+
+
+def test_a_callback_restored_with_a_queued_song_waits_for_its_end(jobs: Jobs, callbacks: Callbacks) -> None:
+    about = Song("A song", Separation("htdemucs"), (), 320, "mp3", 5, 1.5, 1.0).record()
+    lost = [Callback(name, f"http://{name}.example/", created=1.0) for name in ("c", "d")]
+    assert jobs.restore(Upload(A, "first"), {"status": "queued", **about}, lost)
+    assert callbacks.due(5) == []
+    claimed = jobs.claim("token", 30)
+    assert claimed is not None
+    assert jobs.finish(claimed, "succeeded", "event", {}) is not None
+    assert sorted(callbacks.due(5)) == ["c", "d"]
+    restored = callbacks.claim("d", 30)
+    assert restored is not None
+    assert (restored.url, restored.has_data) == ("http://d.example/", False)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from medley import names
-from medley.callback import Callback
+from medley.callback import MAX_CALLBACKS, Attempt, Callback
 from medley.errors import Unavailable
 from medley.names import Upload
 from medley.separation import Separation
@@ -180,6 +180,24 @@ def test_a_callback_attached_to_a_finished_song_is_due_at_once(jobs: Jobs, callb
     assert callbacks.due(5) == ["c"]
 
 
+def test_callbacks_that_are_settled_leave_room_for_others(jobs: Jobs, callbacks: Callbacks) -> None:
+    finish(jobs)
+    for number in range(MAX_CALLBACKS):
+        assert jobs.attach(upload(A), callback(str(number))) == "succeeded"
+    assert jobs.attach(upload(A), callback("one too many")) == "full"
+    claimed = callbacks.claim("0", 30)
+    assert claimed is not None
+    callbacks.record(claimed, Attempt(time.time(), 0.1, 204), "delivered", None)
+    assert jobs.attach(upload(A), callback("one more")) == "succeeded"
+
+
+def test_callbacks_of_which_nothing_is_known_leave_the_record(jobs: Jobs) -> None:
+    accept(jobs, A, call=callback("c"))
+    jobs.attach(upload(A), callback("d"))
+    jobs.drop_callbacks(A, ["c"])
+    assert jobs.get(A).callbacks == ("d",)  # type: ignore[union-attr]
+
+
 def test_a_callback_is_not_attached_to_another_upload(jobs: Jobs) -> None:
     accept(jobs, A)
     assert jobs.attach(upload(A, "second"), callback("c")) is None
@@ -246,9 +264,9 @@ def test_a_file_is_recorded_only_for_what_it_was_made_of(jobs: Jobs) -> None:
 
 
 def test_a_record_is_restored_only_where_there_is_none(jobs: Jobs) -> None:
-    fields = {"status": "queued", "upload": "first", **about()}
-    assert jobs.restore(A, fields)
-    assert not jobs.restore(A, fields | {"upload": "second"})
+    fields = {"status": "queued", **about()}
+    assert jobs.restore(upload(A), fields, [])
+    assert not jobs.restore(upload(A, "second"), fields, [])
     assert jobs.queue() == [A]
     assert claim(jobs).job.upload_id == "first"
 

@@ -1,9 +1,21 @@
--- Puts a record back that Redis lost, as it follows from the song's objects.
--- KEYS song, toWorker   ARGV hash, then fields of the record
+-- Puts a record back that Redis lost, and its callbacks, as they follow from the song's objects.
+-- KEYS song, toWorker, callbacks
+-- ARGV hash, upload, now, prefix of callback keys, number of callbacks, of each its id, url, data and time, then the record's fields
 -- Returns 1, or 0 when there is a record already.
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 2))
-if redis.call('HGET', KEYS[1], 'status') == 'queued' then
+local first = 6 + 4 * tonumber(ARGV[5])
+redis.call('HSET', KEYS[1], 'upload', ARGV[2], unpack(ARGV, first))
+local status = redis.call('HGET', KEYS[1], 'status')
+for i = 6, first - 1, 4 do
+  local callback, key = ARGV[i], ARGV[4] .. ARGV[i]
+  redis.call('HSET', KEYS[1], 'callback:' .. callback, '')
+  redis.call('HSET', key, 'song', ARGV[1], 'upload', ARGV[2], 'url', ARGV[i + 1], 'data', ARGV[i + 2], 'created', ARGV[i + 3], 'state', 'waiting')
+  if status == 'succeeded' then
+    redis.call('HSET', key, 'state', 'due', 'status', status, 'since', ARGV[3])
+    redis.call('ZADD', KEYS[3], ARGV[3], callback)
+  end
+end
+if status == 'queued' then
   redis.call('LREM', KEYS[2], 0, ARGV[1])
   redis.call('RPUSH', KEYS[2], ARGV[1])
 end

@@ -21,6 +21,7 @@ class Setting:
 ONE = Setting()
 TWO = Setting(workers=2)
 HURRIED = Setting(environment=(("TIME_LIMIT", "3"), ("TIME_MARGIN", "2.8"), ("MAX_ATTEMPTS", "1")))
+PATIENT = Setting(environment=(("GRACE_SECONDS", "8"),))
 
 FAULTS: dict[str, tuple[Setting, Callable[[Stage], None]]] = {
     "separate killed at ten random points of one song": (TWO, worker.killed_at_ten_random_points),
@@ -29,6 +30,7 @@ FAULTS: dict[str, tuple[Setting, Callable[[Stage], None]]] = {
     "separate stopped while the song was removed and uploaded again": (TWO, worker.stopped_while_uploaded_again),
     "same event five times at once": (TWO, crowds.same_event_five_times),
     "song that kills its worker": (HURRIED, worker.kills_its_worker),
+    "Redis emptied and songs uploaded again": (PATIENT, stores.redis_emptied_and_uploaded_again),
     "separate terminated": (ONE, worker.terminated),
     "separate killed between parts and record": (ONE, worker.killed_between_parts_and_record),
     "separate killed between done.json and record": (ONE, worker.killed_between_done_and_record),

@@ -53,6 +53,21 @@ def redis_emptied_during_separation(stage: Stage) -> None:
     eventually(lambda: stage.callback(song)["state"] == "delivered")
 
 
+def redis_emptied_and_uploaded_again(stage: Stage) -> None:
+    """Who waits for an upload that was there before is told of the end of the one in its place.
+
+    Of the first song it ends before the sweep looks at the earlier one; of the second a worker is at the earlier one.
+    """
+    long, short = stage.post(SONG, callback=stage.called.url), stage.post(SHORT, callback=stage.called.url)
+    stage.parts(long, 4)
+    stage.service.redis.flushall()
+    assert [stage.post(SHORT), stage.post(SONG)] == [short, long]
+    for song in (short, long):
+        stage.succeeded(song)
+        eventually(lambda song=song: stage.callback(song)["state"] == "delivered")
+    assert sorted(body["hash"] for body in stage.called.bodies) == sorted([short, long])
+
+
 def redis_emptied_when_finished(stage: Stage) -> None:
     """The callback that was not settled is called, and one that was is not called again."""
     stage.called.statuses = [503]
