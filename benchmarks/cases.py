@@ -55,7 +55,7 @@ class Bench:
     known: dict[tuple[Path, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        mix = decoded(self.song, str(self.folder))
+        mix = decoded(self.song)
         self.seconds = mix.length / RATE
         self.cut = self.folder / "cut.wav"
         self.cut_seconds = _cut(mix.samples, self.cut)

@@ -170,10 +170,9 @@ def segment() -> Audio:
     """Music, normalised, (2, SEGMENT)."""
     from benchmarks.quality import BAND, decoded
 
-    with TemporaryDirectory() as folder:
-        mix = decoded(BAND / "mixture.flac", folder)
-        audio: Audio = ((np.ascontiguousarray(mix.samples[:, :SEGMENT]) - mix.mean) / mix.deviation).astype(np.float32)
-        return audio
+    mix = decoded(BAND / "mixture.flac")
+    audio: Audio = ((np.ascontiguousarray(mix.samples[:, :SEGMENT]) - mix.mean) / mix.deviation).astype(np.float32)
+    return audio
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,10 @@ Audio = NDArray[np.float32]
 Decibels = dict[str, float]
 
 
-def decoded(song: Path, folder: str) -> Mix:
-    """A song's samples, in a file in `folder`."""
-    with song.open("rb") as file:
-        return decode(file, Path(folder) / "mix")
+def decoded(song: Path) -> Mix:
+    """A song's samples."""
+    with song.open("rb") as file, TemporaryFile() as out:
+        return decode(file, out)
 
 
 def decibels(stems: tuple[str, ...], reference: Audio, estimate: Audio) -> Decibels:
@@ -73,8 +73,7 @@ def main() -> None:
     @cache
     def theirs(song: str) -> tuple[Audio, Decibels]:
         """What does not depend on our precision: Demucs' stems of the song on our grid, and its SDR."""
-        with TemporaryDirectory() as folder:
-            return on_our_grid(decoded(Path(song), folder)), _sdr(tuple(demucs.sources), by_demucs)
+        return on_our_grid(decoded(Path(song))), _sdr(tuple(demucs.sources), by_demucs)
 
     def answer(song: str, precision: str) -> dict[str, Any]:
         from functions.separate.engine import Engine
@@ -86,8 +85,7 @@ def main() -> None:
             return (np.concatenate(list(ours.parts(mix)), -1) / SCALE).astype(np.float32)
 
         reference, sdr = theirs(song)
-        with TemporaryDirectory() as folder:
-            agreement = decibels(ours.stems, reference, by_us(decoded(Path(song), folder)))
+        agreement = decibels(ours.stems, reference, by_us(decoded(Path(song))))
         found = {"precision": ours.precision, "agreement_db": agreement}
         return {**found, "sdr_db": _sdr(ours.stems, by_us), "sdr_demucs_db": sdr}
 
@@ -96,9 +94,8 @@ def main() -> None:
 
 def _sdr(stems: tuple[str, ...], separate: Callable[[Mix], Audio]) -> Decibels:
     """Global SDR on a song whose stems are known, over both channels."""
-    with TemporaryDirectory() as folder:
-        estimate = separate(decoded(BAND / "mixture.flac", folder))
-        known = np.stack([decoded(BAND / f"{stem}.flac", folder).samples.copy() for stem in stems])
+    estimate = separate(decoded(BAND / "mixture.flac"))
+    known = np.stack([decoded(BAND / f"{stem}.flac").samples.copy() for stem in stems])
     return decibels(stems, known, estimate)
 
 

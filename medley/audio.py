@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
@@ -61,13 +60,15 @@ def probe(file: BinaryIO, max_seconds: float) -> Probe:
         return Probe(source.extension, seconds, frame.rate, frame.layout.nb_channels, source.title)
 
 
-def decode(file: BinaryIO, path: Path, samplerate: int = SAMPLERATE, max_seconds: float = float("inf")) -> Mix:
-    """The song in a seekable file as floats in the file `path`, in flat memory; broken packets are left out.
+def decode(file: BinaryIO, out: BinaryIO, samplerate: int = SAMPLERATE, max_seconds: float = float("inf")) -> Mix:
+    """The song in a seekable file as floats in the file `out`, in flat memory; broken packets are left out.
+
+    `out` is open for reading as well, empty, and may be closed then: what is there stays mapped.
 
     Raises BadAudio when nothing can be decoded, or more than `max_seconds`.
     """
     totals = _Totals()
-    with opened(file) as source, open(path, "wb") as out:
+    with opened(file) as source:
         for block in _blocks(source, samplerate):
             totals.add(block)
             if totals.length > (max_seconds + GRACE) * samplerate:
@@ -75,7 +76,8 @@ def decode(file: BinaryIO, path: Path, samplerate: int = SAMPLERATE, max_seconds
             out.write(block.data)  # interleaved: a segment is one stretch of the file
     if not totals.length:
         raise _nothing_decodes()
-    samples = np.memmap(path, np.float32, "r", shape=(totals.length, 2)).T
+    out.flush()
+    samples = np.memmap(out, np.float32, "r", shape=(totals.length, 2)).T
     return Mix(samples, totals.length, totals.mean, totals.deviation)
 
 

@@ -1,5 +1,6 @@
 """Rendering on demand: once for many askers, into their answers and into the store at the same time."""
 
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -30,14 +31,17 @@ def rendering(upload: Upload, done: Done, output: Output) -> "Rendering":
 
 
 class Rendering:
-    """A file that grows on disk while its askers read it. It is finished and stored even if they all leave."""
+    """A file that grows on disk while its askers read it. It is finished and stored even if they all leave.
+
+    It has no name there: whatever ends this process, nothing of it stays.
+    """
 
     def __init__(self, name: str, upload: Upload, done: Done, output: Output) -> None:
         self._name = name
         self._upload = upload
         self._done = done
         self._output = output
-        self._file = cast("BinaryIO", tempfile.NamedTemporaryFile())  # noqa: SIM115
+        self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115
         self._size = 0
         self._whole = False
         self._failure: Exception | None = None
@@ -47,15 +51,18 @@ class Rendering:
 
     def pieces(self) -> Iterator[bytes]:
         """The file from its start, as it grows. Raises MedleyError where it breaks off: the answer is cut there."""
-        with open(self._file.name, "rb") as file:
-            while True:
-                with self._changed:
-                    self._changed.wait_for(lambda: self._size > file.tell() or self._ended)
-                    if self._failure:
-                        raise _told(self._failure)
-                if not (piece := file.read(PIECE)):
-                    return
-                yield piece
+        at = 0
+        while piece := self._piece(at):
+            at += len(piece)
+            yield piece
+
+    def _piece(self, at: int) -> bytes:
+        """What there is from byte `at` on, once there is something; nothing at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._size > at or self._ended)
+            if self._failure:
+                raise _told(self._failure)
+        return os.pread(self._file.fileno(), PIECE, at)
 
     def wait(self) -> None:
         """Until it is in the store, or has failed."""

@@ -1,11 +1,9 @@
 """One attempt at one song: parts as they are done, `done.json`, rendered files, record."""
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -96,27 +94,26 @@ class Attempt:
         return done
 
     def _separate(self) -> Done:
-        with tempfile.TemporaryDirectory() as folder:
-            mix = decoded(self.job, Path(folder))
-            self.separator = self._load()
-            self._recipe = self.separator.recipe
-            self._clipping = Clipping(self.job, self._recipe, self.separator.stems)
-            mix = normalised_alike(self.job, self._recipe, mix)
-            grid = self.separator.grid(mix.length)
-            first = self._first_missing(grid)
-            self._begin(grid, first)
-            # Later attempts render when all is separated: each would encode what came before it once more.
-            renders = [Render(self.upload, output, mix.length) for output in self._outputs()] if first == 0 else []
-            try:
-                self._parts(mix, first, renders)
-                done = self._done(grid)
-            except BaseException:
-                for render in renders:
-                    render.abort()
-                raise
+        mix = decoded(self.job)
+        self.separator = self._load()
+        self._recipe = self.separator.recipe
+        self._clipping = Clipping(self.job, self._recipe, self.separator.stems)
+        mix = normalised_alike(self.job, self._recipe, mix)
+        grid = self.separator.grid(mix.length)
+        first = self._first_missing(grid)
+        self._begin(grid, first)
+        # Later attempts render when all is separated: each would encode what came before it once more.
+        renders = [Render(self.upload, output, mix.length) for output in self._outputs()] if first == 0 else []
+        try:
+            self._parts(mix, first, renders)
+            done = self._done(grid)
+        except BaseException:
             for render in renders:
-                render.end()
-            self.failures |= {render.output.file: render.failure for render in renders if render.failure}
+                render.abort()
+            raise
+        for render in renders:
+            render.end()
+        self.failures |= {render.output.file: render.failure for render in renders if render.failure}
         return done
 
     def _parts(self, mix: Mix, first: int, renders: list[Render]) -> None:

@@ -1,7 +1,8 @@
 """The song that a worker separates: its original, decoded, and normalised as every other worker would."""
 
 from dataclasses import replace
-from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 from functions.separate.patience import patiently
 from medley import stores
@@ -11,22 +12,26 @@ from medley.job import Job
 from medley.settings import settings
 
 
-def decoded(job: Job, folder: Path) -> Mix:
-    """The song's samples, in files below `folder`. Raises BadAudio, Unavailable."""
-    path = folder / "original"
-    patiently(lambda: _download(job, path))
-    with path.open("rb") as file:
-        return decode(file, folder / "mix", max_seconds=settings().max_seconds)
+def decoded(job: Job) -> Mix:
+    """The song's samples. Raises BadAudio, Unavailable.
+
+    They are on disk, in files without a name: whatever ends this process, nothing of them stays there.
+    """
+    with TemporaryFile() as original, TemporaryFile() as samples:
+        patiently(lambda: _download(job, original))
+        original.seek(0)
+        return decode(original, samples, max_seconds=settings().max_seconds)
 
 
-def _download(job: Job, path: Path) -> None:
+def _download(job: Job, file: BinaryIO) -> None:
     original = stores.objects().open(job.upload.original(job.extension))
     if original is None:
         raise BadAudio("The uploaded audio is not in the store any more; upload the song again.")
     try:
-        with path.open("wb") as file:
-            for piece in original:
-                file.write(piece)
+        file.seek(0)
+        file.truncate()  # what an earlier try had got
+        for piece in original:
+            file.write(piece)
     finally:
         original.close()
 
