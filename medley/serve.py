@@ -36,6 +36,7 @@ def main() -> None:
     options = {
         "graceful_timeout": grace,
         "threads": settings().threads,
+        "pre_fork": _end_with_its_parent,
         "post_worker_init": _drain_on_sigterm,
         "worker_exit": _flush_logs,
     }
@@ -43,6 +44,21 @@ def main() -> None:
     gc.enable()
     server = create_server(app, False, **options)
     server.run(settings().host, settings().port)
+
+
+def _end_with_its_parent(arbiter: Any, _worker: Any) -> None:
+    """A worker that is told to end before it has handlers of its own ends.
+
+    It inherits its parent's, which would put the signal into a queue that nobody reads in the worker: the worker would
+    serve on, and the pod with its GPU be there until the grace period is over.
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != arbiter.pid:
+            os._exit(0)
+        arbiter.signal(number, frame)
+
+    signal.signal(signal.SIGTERM, handle)
 
 
 def _drain_on_sigterm(worker: Any) -> None:

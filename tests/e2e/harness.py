@@ -34,11 +34,13 @@ class Service:
     """One `medley up`, its client, and a look into its stores."""
 
     def __init__(self, data: Path, workers: int = 1, ping: float = 1.0, **environment: str) -> None:
+        self.tmp = data.parent / f"{data.name}-tmp"
+        self.tmp.mkdir(parents=True, exist_ok=True)
         self.local = Local(
             data,
             workers=workers,
             models=[MODEL],
-            environment={**QUICK, **environment},
+            environment={**QUICK, "TMPDIR": str(self.tmp), **environment},
             options=["--ping-seconds", str(ping)],
         )
 

@@ -47,3 +47,4 @@ def test_fault(setting, act, pool, undisturbed, called, tmp_path_factory) -> Non
         with contextlib.suppress(ClientError):  # removed by the fault
             service.client.remove(song)
     assert service.objects() == []
+    assert list(service.tmp.iterdir()) == []

@@ -1,6 +1,7 @@
 """How a function's process starts and ends."""
 
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -11,6 +12,21 @@ from tests.e2e.harness import eventually, listening
 STARTING = """
 import sys, time, functions_framework
 functions_framework.create_app = lambda *_: (print("starting", flush=True), time.sleep(60))
+sys.argv = ["serve", "queue"]
+from medley.serve import main
+main()
+"""
+FORKED = """
+import sys, time, flask, functions_framework
+from gunicorn.workers import base
+
+def slow(worker, init=base.Worker.init_process):
+    print("forked", flush=True)
+    time.sleep(1)
+    init(worker)
+
+base.Worker.init_process = slow
+functions_framework.create_app = lambda *_: flask.Flask("forked")
 sys.argv = ["serve", "queue"]
 from medley.serve import main
 main()
@@ -39,6 +55,21 @@ def test_it_obeys_sigterm_before_gunicorn_does() -> None:
         assert process.stdout.readline() == "starting\n"
         process.terminate()
         assert process.wait(30) == 0
+
+
+def test_a_worker_that_was_only_forked_obeys_sigterm_too() -> None:
+    environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(free_port())}
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKED], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "forked\n"
+        process.terminate()
+        try:
+            assert process.wait(30) == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 def test_what_it_said_last_is_sent_before_it_ends() -> None:
