@@ -98,8 +98,18 @@ class Crash(MedleyError):
     status, slug, title = 500, "crash", "Something went wrong here"
 
 
+class Overflow(Crash):
+    """Values too large for the precision they are computed in; the song's, where that is `exact`."""
+
+
 class Unavailable(MedleyError):
     status, slug, title = 503, "unavailable", "A part of the service is away"
+
+
+class DeviceLost(Unavailable):
+    """A GPU failed: this process can compute nothing any more."""
+
+    title = "The GPU failed"
 
 
 class QueueFull(Unavailable):

@@ -17,7 +17,7 @@ from functions.separate.source import decoded, normalised_alike
 from functions.separate.writer import Stems, Writer
 from medley import delivery, logs, names, stores
 from medley.audio import Mix
-from medley.errors import MedleyError, Unavailable
+from medley.errors import MedleyError, Overflow, Unavailable
 from medley.http import draining
 from medley.output import Output, parse_file
 from medley.separation import Computed, noted
@@ -68,13 +68,15 @@ class GivenUp(Exception):
 
 
 class Attempt:
-    """One claim being worked on. `load` gives the model, once the song is decoded; the lease is the caller's.
+    """One claim being worked on; the lease is the caller's.
+
+    `load` gives the model, once the song is decoded: in the precision that was asked for, or, if told so, exactly.
 
     `out_of_time` is asked between two segments.
     """
 
     def __init__(
-        self, claim: Claim, load: Callable[[], Separator], lease: Lease, out_of_time: Callable[[], bool]
+        self, claim: Claim, load: Callable[[bool], Separator], lease: Lease, out_of_time: Callable[[], bool]
     ) -> None:
         self.claim = claim
         self.job = claim.job
@@ -95,7 +97,14 @@ class Attempt:
 
     def _separate(self) -> Done:
         mix = decoded(self.job)
-        self.separator = self._load()
+        try:
+            return self._separate_by(self._load(False), mix)
+        except Overflow:
+            logs.info("computed exactly: this song has values that 16 bits cannot hold", hash=self.job.song)
+            return self._separate_by(self._load(True), mix)
+
+    def _separate_by(self, separator: Separator, mix: Mix) -> Done:
+        self.separator = separator
         self._recipe = self.separator.recipe
         self._clipping = Clipping(self.job, self._recipe, self.separator.stems)
         mix = normalised_alike(self.job, self._recipe, mix)

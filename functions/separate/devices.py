@@ -5,17 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from functions.separate.networks import Network
+from functions.separate.quota import allowed
 from medley.errors import MedleyError
 from medley.settings import BadSettings
 
 LANES = 2  # segments that a CPU computes side by side; each takes some 500 MB with HTDemucs
 MOST_SEGMENTS = 16  # more at a time fill no GPU better
 SPARE = 0.8  # of the free memory may be used
+FULL = "The GPU has not enough free memory for one segment of a song."
 Values = Any  # int32 array
 
 
@@ -98,16 +101,22 @@ class Cuda:
     name, ahead, alone = "cuda", 1, False
 
     def __init__(self) -> None:
-        self._sizes: dict[int, int] = {}  # segments at a time, by network
-        self._graphs: dict[tuple[int, ...], Graph | None] = {}
+        # What is remembered of a network goes with it: its graph holds memory, and reads its weights.
+        self._sizes: WeakKeyDictionary[Network, int] = WeakKeyDictionary()  # segments at a time
+        self._graphs: WeakKeyDictionary[Network, Graph | None] = WeakKeyDictionary()
 
     def batch(self, network: Network) -> int:
-        if id(network) not in self._sizes:
-            self._sizes[id(network)] = fitting(*self._measured(network))
-        return self._sizes[id(network)]
+        if network not in self._sizes:
+            try:
+                self._sizes[network] = fitting(*self._measured(network))
+            except torch.OutOfMemoryError as error:
+                raise OutOfMemory(FULL, retry_after=60) from error
+        return self._sizes[network]
 
     def _measured(self, network: Network) -> tuple[int, int]:
         """Free bytes, and how many one segment takes."""
+        self._graphs.clear()
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         network(torch.zeros(1, 2, network.seen(network.segment), device=self.name))
@@ -121,10 +130,9 @@ class Cuda:
         if segments.shape[-1] != network.seen(network.segment) or len(segments) > size:
             return network(there)  # a shape that comes once
         padded = torch.cat([there, there.new_zeros(size - len(there), *there.shape[1:])])
-        key = (id(network), size)
-        if key not in self._graphs:
-            self._graphs[key] = captured(network, padded)
-        graph = self._graphs[key]
+        if network not in self._graphs:
+            self._graphs[network] = captured(network, padded)
+        graph = self._graphs[network]
         return (graph or network)(padded)[: len(segments)]
 
     def shrink(self, network: Network) -> None:
@@ -132,8 +140,8 @@ class Cuda:
         self._graphs.clear()  # each has memory of its own
         torch.cuda.empty_cache()
         if size == 1:
-            raise OutOfMemory("The GPU has not enough free memory for one segment of a song.", retry_after=60)
-        self._sizes[id(network)] = size // 2
+            raise OutOfMemory(FULL, retry_after=60)
+        self._sizes[network] = size // 2
 
     def fetch(self, values: Tensor) -> Callable[[], Values]:
         host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
@@ -195,6 +203,7 @@ def device_of(setting: str) -> Device:
     if setting == "cuda" and not found:
         raise BadSettings("DEVICE is cuda, but PyTorch finds no NVIDIA GPU here; set it to cpu or auto")
     if setting == "cpu" or not found:
+        torch.set_num_threads(allowed(torch.get_num_threads()))
         return Cpu(torch.get_num_threads())
     torch.backends.fp32_precision = "ieee"  # by default convolutions round to TF32, which leaves 52 dB of agreement
     return Cuda()

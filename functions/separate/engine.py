@@ -26,20 +26,22 @@ class Engine:
         self._lock = threading.Lock()
         logs.info(f"computing on {self._device.name}", asked=device, found=found())
 
-    def separator(self, separation: Separation, seed: str = "", begun: str = "") -> Separator:
+    def separator(self, separation: Separation, seed: str = "", begun: str = "", *, exactly: bool = False) -> Separator:
         """For one song; `begun` is the recipe of the parts that there are of it, which is kept to where that can be.
 
-        Raises WeightsMissing, BadSettings.
+        `exactly` says that it is to be computed so, whatever was asked for. Raises WeightsMissing, BadSettings.
         """
+        if exactly:
+            return Separator(self._load(separation.model, "exact"), self._device, separation, seed)
         asked = separation.precision if separation.precision != "auto" else self._precision
         precision = choose(asked, self._device.name)
         if asked == "fast" and precision != "fast":
             logs.info("computed exactly: nothing here is faster at 16 bits", hash=seed)
-        ensemble = self._load(separation.model, precision)
+        weights = self._load(separation.model, precision).weights
         other = "exact" if precision == "fast" else choose("fast", self._device.name)
-        if begun == recipe(separation, ensemble.weights, other) != recipe(separation, ensemble.weights, precision):
-            ensemble = self._load(separation.model, other)
-        return Separator(ensemble, self._device, separation, seed)
+        if begun == recipe(separation, weights, other) != recipe(separation, weights, precision):
+            precision = other
+        return Separator(self._load(separation.model, precision), self._device, separation, seed)
 
     def _load(self, model: str, precision: str) -> Ensemble:
         with self._lock:

@@ -17,6 +17,7 @@ from functions.separate.networks import Ensemble, Network
 from functions.separate.passes import Pass, Segment, delays, segments
 from functions.separate.recipe import recipe
 from medley.audio import Mix
+from medley.errors import DeviceLost, Overflow
 from medley.parts import HIGHEST, SCALE
 from medley.separation import Separation
 
@@ -67,8 +68,14 @@ class Separator:
     def parts(self, mix: Mix, first: int = 0, between: Callable[[], None] = lambda: None) -> Iterator[Parts]:
         """The parts of a song from `first` on. `between` is called before each batch of segments, and may raise.
 
-        Raises OutOfMemory.
+        Raises OutOfMemory, Overflow, DeviceLost (then nothing can be computed any more).
         """
+        try:
+            yield from self._parts(mix, first, between)
+        except torch.AcceleratorError as error:
+            raise DeviceLost(f"The GPU failed: {error}", retry_after=10) from error
+
+    def _parts(self, mix: Mix, first: int, between: Callable[[], None]) -> Iterator[Parts]:
         grid = self.grid(mix.length)
         if first == grid.count:
             return
@@ -132,12 +139,19 @@ class Separator:
                 del waiting[: len(now)], stems
 
     def _fetched(self, mix: Mix, finished: list[Tensor]) -> Callable[[], list[Parts]]:
-        """Finished parts as integers, in one copy."""
+        """Finished parts as integers, in one copy. What is given back raises Overflow."""
         audio = torch.cat(finished, -1).mul_(mix.deviation + EPSILON).add_(mix.mean)
+        total = self.on.fetch(audio.sum())  # no number where any of them is none
         values = audio.mul_(SCALE).round_().clamp_(-HIGHEST - 1, HIGHEST).to(torch.int32)
         fetched = self.on.fetch(values)
         ends = np.cumsum([part.shape[-1] for part in finished])[:-1]
-        return lambda: np.split(fetched(), ends, axis=-1)
+
+        def parts() -> list[Parts]:
+            if not np.isfinite(total()):
+                raise Overflow("A network's values were too large for the precision that it computes in.")
+            return np.split(fetched(), ends, axis=-1)
+
+        return parts
 
 
 def _alike(batch: Sequence[Segment]) -> Iterator[tuple[Network, int, list[Segment]]]:

@@ -1,12 +1,14 @@
 """The worker of a process: one song after the other, oldest first, while there is time."""
 
 import os
+import signal
 import socket
 import threading
 import time
 import traceback
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
 from functions.separate.allocator import give_back
@@ -17,7 +19,7 @@ from functions.separate.weights import folder_of, obtain
 from medley import events, logs, names, stores
 from medley.announce import announce, announce_recorded
 from medley.calling import attempt as call
-from medley.errors import BadAudio, Busy, Crash, KilledItsWorkers, MedleyError, Unavailable
+from medley.errors import BadAudio, Busy, Crash, DeviceLost, KilledItsWorkers, MedleyError, Unavailable
 from medley.http import draining
 from medley.settings import settings
 from medley.song import Done
@@ -32,7 +34,7 @@ class Worker:
     def __init__(self) -> None:
         self.id = f"{socket.gethostname()}-{os.getpid()}"
         self._busy = threading.Lock()
-        self._separator: tuple[str, Separator] | None = None
+        self._loaded: dict[str, str] = {}  # what it has; not the model itself, which goes before another is loaded
         self._about: dict[str, str | None] = {}
         self._after = ThreadPoolExecutor(4, thread_name_prefix="after")
         # While the first song is claimed, fetched and decoded.
@@ -77,8 +79,8 @@ class Worker:
         try:
             if claim.job.attempts > settings().max_attempts:
                 return self._give_up(claim, deadline, told)
-            self._show("separating" if self._separator else "loading", claim)
-            attempt = Attempt(claim, lambda: self._load(claim), lease, lambda: time.monotonic() > deadline)
+            self._show("separating" if self._loaded else "loading", claim)
+            attempt = Attempt(claim, partial(self._load, claim), lease, lambda: time.monotonic() > deadline)
             done = attempt.run()
             self._succeed(claim, done, attempt.outcome(done), deadline, told)
         except Overtaken:
@@ -90,6 +92,11 @@ class Worker:
             logs.info("song given back", hash=claim.job.song)
         except BadAudio as error:
             self._fail(claim, error, deadline, told)
+        except DeviceLost as error:
+            stores.jobs().give_back(claim, counts=True)  # it may have been the song's doing
+            logs.error("the process ends, for another to take its place", hash=claim.job.song, error=error.detail)
+            os.kill(os.getppid(), signal.SIGTERM)
+            raise
         except Unavailable:
             stores.jobs().give_back(claim)
             raise
@@ -111,13 +118,14 @@ class Worker:
     ) -> None:
         """Counts as an attempt; the event is answered with an error, so that it comes again."""
         logs.error("attempt failed", hash=claim.job.song, error=repr(error), trace=traceback.format_exc(limit=-5))
-        crash = Crash(f"Separating it failed {settings().max_attempts} times: {type(error).__name__}.")
+        why = error.detail if isinstance(error, MedleyError) else f"{type(error).__name__}."
+        crash = Crash(f"Separating it failed {settings().max_attempts} times: {why}")
         if claim.job.attempts >= settings().max_attempts and not (attempt and attempt.new_parts):
             return self._fail(claim, crash, deadline, told)
         stores.jobs().give_back(claim, counts=True)
         raise crash from error
 
-    def _load(self, claim: Claim) -> Separator:
+    def _load(self, claim: Claim, exactly: bool) -> Separator:
         """The model, loaded on first use: torch and its threads must not be there when gunicorn forks.
 
         Raises Unavailable for whatever keeps it from being loaded: that is this worker's fault and not the song's.
@@ -125,27 +133,23 @@ class Worker:
         job = claim.job
         try:
             obtain(job.model, folder_of(settings().weights_dir), logs.info)
-            separator: Separator = self._engine.result().separator(job.separation, job.song, job.recipe)
+            engine = self._engine.result()
+            separator: Separator = engine.separator(job.separation, job.song, job.recipe, exactly=exactly)
         except Exception as error:
             if self._engine.done() and self._engine.exception():
                 self._engine = self._after.submit(_engine)
             logs.error("model not loaded", model=job.model, error=str(error))
             self._show(f"cannot load the model: {error}")
             raise Unavailable(f"The model cannot be loaded: {error}", retry_after=60) from error
-        self._separator = (job.model, separator)
+        self._loaded = {"model": job.model, "device": separator.device, "precision": separator.precision}
         self._show("separating", claim)
         return separator
 
     def _show(self, state: str, claim: Claim | None = None) -> None:
         """Tells the queue what this worker is at."""
-        model, loaded = self._separator or (claim.job.model if claim else None, None)
-        self._about = {
-            "device": loaded.device if loaded else settings().device,
-            "precision": loaded.precision if loaded else None,
-            "model": model,
-            "state": state,
-            "song": claim.job.song if claim else None,
-        }
+        first = {"device": settings().device, "precision": None, "model": claim.job.model if claim else None}
+        song = claim.job.song if claim else None
+        self._about = {**first, **self._loaded, "state": state, "song": song}
         self._beat()
 
     def _beat(self) -> None:

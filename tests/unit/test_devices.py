@@ -1,11 +1,12 @@
 """What a separator runs on: segments side by side, in batches, and too little memory for them."""
 
+import gc
 import threading
 
 import pytest
 import torch
 
-from functions.separate.devices import Cpu, OutOfMemory, fitting
+from functions.separate.devices import Cpu, Cuda, OutOfMemory, fitting
 from functions.separate.networks import Network
 from tests.networks import CASES, EXACT, QUANTISED, Case, agreement, ours, separated, separator, small, song
 
@@ -75,6 +76,15 @@ def test_a_cpu_out_of_memory_goes_on_with_one_segment_then_fails() -> None:
     assert device.batch(Meeting(1)) == 1
     with pytest.raises(OutOfMemory, match="not enough memory for one segment"):
         device.shrink(Meeting(1))
+
+
+def test_what_a_gpu_remembers_of_a_network_goes_with_it() -> None:
+    """A graph holds memory; and another network in its place in memory must not be taken for it."""
+    device, network = Cuda(), Meeting(1)
+    device._sizes[network], device._graphs[network] = 4, None
+    del network
+    gc.collect()
+    assert (len(device._sizes), len(device._graphs)) == (0, 0)
 
 
 # --- Batches --------------------------------------------------------------------------------------------------------

@@ -1,14 +1,19 @@
 """Loading models: which, on what, and by which recipe."""
 
+import gc
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
 
+from functions.separate import engine as module
 from functions.separate.devices import Cpu
 from functions.separate.engine import Engine
+from functions.separate.networks import Ensemble
+from functions.separate.recipe import recipe
 from functions.separate.separator import Separator
 from functions.separate.weights import WeightsMissing
 from medley.models import MODELS
@@ -49,6 +54,26 @@ def test_whatever_changes_the_sound_is_another_recipe() -> None:
     ]
     assert len({each.recipe for each in separators}) == len(separators)
     assert separator(ours(small())).recipe == separator(ours(small())).recipe
+
+
+def test_a_model_is_gone_before_another_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small GPU does not hold two; also where a song was begun in another precision than is asked for now."""
+    engine = Engine("cpu")
+    monkeypatch.setattr(module, "choose", lambda wish, device: "exact" if wish == "exact" else "fast")
+    before: list[weakref.ref[Ensemble]] = []
+
+    def load(*_: object) -> Ensemble:
+        gc.collect()
+        assert not [each for each in before if each() is not None]
+        loaded = ours(small())
+        before.append(weakref.ref(loaded))
+        return loaded
+
+    monkeypatch.setattr(module, "load", load)
+    asked = Separation("test", precision="fast")
+    engine.separator(Separation("other"))
+    engine.separator(asked, begun=recipe(asked, ours(small()).weights, "exact"))
+    assert len(before) == 3
 
 
 def test_cuda_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,11 @@
 """In which precision a song is computed, here and where it goes on."""
 
+import contextlib
 from typing import Any
 
 import pytest
 
-from functions.separate import engine, precision
+from functions.separate import engine, gpu, precision
 from functions.separate.engine import Engine
 from functions.separate.gpu import require_gpu
 from medley.separation import Separation
@@ -74,6 +75,18 @@ def test_fast_where_it_is_emulated_is_computed_exactly_and_logged(
     monkeypatch.setattr(precision, "_is_bf16_faster", lambda: False)
     assert fast_here.separator(Separation("test", precision="fast")).precision == "exact"
     assert "computed exactly" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cuda", "driver", "fits"), [("13.2", "12", False), ("13.2", "13", True), ("12.6", "13", True)]
+)
+def test_a_driver_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch, cuda: str, driver: str, fits: bool) -> None:
+    monkeypatch.setattr(gpu, "_cuda_of_torch", lambda: cuda)
+    monkeypatch.setattr(gpu, "DRIVER", f"print({driver})")
+    with (
+        contextlib.nullcontext() if fits else pytest.raises(BadSettings, match=f"one for CUDA {driver}: it is too old")
+    ):
+        require_gpu()
 
 
 def test_a_worker_that_must_have_a_gpu_does_not_start_without() -> None:

@@ -1,0 +1,123 @@
+"""What becomes of a song when what computes it fails, with real stores and networks that fail on purpose."""
+
+import io
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from functions.separate import worker as module
+from functions.separate.devices import OutOfMemory
+from functions.separate.networks import Ensemble
+from functions.separate.separator import Separator
+from functions.separate.worker import Worker
+from medley import settings, stores
+from medley.errors import Crash, DeviceLost
+from medley.job import Job
+from medley.names import Upload
+from medley.separation import Separation
+from medley.song import Song
+from tests import sounds
+from tests.backends import KEY, SECRET, redis_like, s3_like
+from tests.networks import ours, separator, small
+
+SONG = "a" * 64
+UPLOAD = Upload(SONG, "first")
+CACHED = (settings.settings, stores.redis, stores.jobs, stores.callbacks, stores.outbox, stores.objects)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    folder = tmp_path_factory.mktemp("stores")
+    with redis_like("valkey", folder) as redis, s3_like("seaweedfs", folder) as s3:
+        yield {"REDIS_URL": redis, "S3_ENDPOINT": s3, "S3_ACCESS_KEY": KEY, "S3_SECRET_KEY": SECRET}
+
+
+@pytest.fixture
+def queued(servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Job]]:
+    """A song that waits; what is called gives its record."""
+    for name, value in servers.items():
+        monkeypatch.setenv(name, value)
+    for cached in CACHED:
+        cached.cache_clear()
+    stores.redis().flushall()
+    stores.objects().ready()
+    stores.objects().remove_below("")
+    about = Song("A song", Separation("demucs_unittest"), (), 320, "wav", 5, 1.5, 1.0)
+    stores.objects().put(UPLOAD.original("wav"), io.BytesIO(audio := sounds.wav()), len(audio))
+    assert stores.jobs().accept(UPLOAD, about.record(), 10, None) == "queued"
+
+    def record() -> Job:
+        job = stores.jobs().get(SONG)
+        assert job is not None
+        return job
+
+    yield record
+    for cached in CACHED:
+        cached.cache_clear()
+
+
+def failing(ensemble: Ensemble, fail: Callable[[torch.Tensor], torch.Tensor]) -> Ensemble:
+    """An ensemble whose results go through `fail`."""
+    (network,) = ensemble.networks
+    wrapped: Any = SimpleNamespace(segment=network.segment, seen=network.seen)
+    broken = type("Broken", (), {**vars(wrapped), "__call__": lambda _, segments: fail(network(segments))})()
+    return replace(ensemble, networks=[broken])
+
+
+def at_work(monkeypatch: pytest.MonkeyPatch, fail: Callable[[torch.Tensor], torch.Tensor]) -> Worker:
+    """A worker whose network fails, but not where it computes exactly."""
+
+    class Engine:
+        def separator(self, separation: Separation, seed: str, begun: str, *, exactly: bool = False) -> Separator:
+            exact = ours(small())
+            return separator(exact if exactly else replace(failing(exact, fail), precision="fast"))
+
+    ready: Future[Any] = Future()
+    ready.set_result(Engine())
+    monkeypatch.setattr(module, "_engine", Engine)
+    worker = Worker()
+    worker._engine = ready
+    return worker
+
+
+def test_a_song_that_overflows_is_computed_exactly(queued: Callable[[], Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work(monkeypatch, lambda stems: torch.where(stems == stems.max(), torch.inf, stems)).work()
+    assert queued().status == "succeeded"
+    assert [computed.precision for computed in queued().computed] == ["fast", "exact"]
+
+
+def raising(error: Exception) -> Callable[[torch.Tensor], torch.Tensor]:
+    def fail(stems: torch.Tensor) -> torch.Tensor:
+        raise error
+
+    return fail
+
+
+def test_a_process_whose_gpu_failed_ends_and_gives_the_song_back(
+    queued: Callable[[], Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *about: told.append(about))
+    with pytest.raises(DeviceLost, match="an illegal memory access"):
+        at_work(monkeypatch, raising(torch.AcceleratorError("an illegal memory access"))).work()
+    assert told == [(os.getppid(), signal.SIGTERM)]
+    assert (queued().status, queued().attempts) == ("queued", 1)
+
+
+def test_a_song_for_which_there_is_never_enough_memory_fails_with_that(
+    queued: Callable[[], Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = at_work(monkeypatch, raising(OutOfMemory("not enough memory for one segment")))
+    for _ in range(settings.settings().max_attempts - 1):
+        with pytest.raises(Crash):
+            worker.work()
+    worker.work()
+    assert queued().status == "failed"
+    assert "not enough memory for one segment" in str(queued().error)
