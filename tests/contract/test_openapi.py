@@ -100,7 +100,7 @@ def test_the_routes_are_those_of_the_functions() -> None:
 
 def test_every_kind_of_problem_is_told_and_no_other() -> None:
     kinds = openapi()["components"]["schemas"]["ProblemType"]["enum"]
-    assert sorted(kinds) == sorted(f"urn:medley:problem:{error.slug}" for error in ERRORS)
+    assert sorted(kinds) == sorted({f"urn:medley:problem:{error.slug}" for error in ERRORS})
 
 
 def test_the_formats_and_bitrates_are_those_there_are() -> None:
