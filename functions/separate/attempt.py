@@ -100,8 +100,11 @@ class Attempt:
         try:
             return self._separate_by(self._load(False), mix)
         except Overflow:
-            logs.info("computed exactly: this song has values that 16 bits cannot hold", hash=self.job.song)
-            return self._separate_by(self._load(True), mix)
+            if self.separator.precision == "exact":
+                raise
+        del self.separator  # and the error, which holds it too: two models may not fit
+        logs.info("computed exactly: this song has values that 16 bits cannot hold", hash=self.job.song)
+        return self._separate_by(self._load(True), mix)
 
     def _separate_by(self, separator: Separator, mix: Mix) -> Done:
         self.separator = separator

@@ -1,8 +1,10 @@
 """What becomes of a song when what computes it fails, with real stores and networks that fail on purpose."""
 
+import gc
 import io
 import os
 import signal
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -75,9 +77,15 @@ def at_work(monkeypatch: pytest.MonkeyPatch, fail: Callable[[torch.Tensor], torc
     """A worker whose network fails, but not where it computes exactly."""
 
     class Engine:
+        before: Callable[[], object] = staticmethod(lambda: None)
+
         def separator(self, separation: Separation, seed: str, begun: str, *, exactly: bool = False) -> Separator:
+            gc.collect()
+            assert not exactly or self.before() is None  # a GPU may not hold two models
             exact = ours(small())
-            return separator(exact if exactly else replace(failing(exact, fail), precision="fast"))
+            made = separator(exact if exactly else replace(failing(exact, fail), precision="fast"))
+            self.before = weakref.ref(made.ensemble)
+            return made
 
     ready: Future[Any] = Future()
     ready.set_result(Engine())
@@ -121,3 +129,15 @@ def test_a_song_for_which_there_is_never_enough_memory_fails_with_that(
     worker.work()
     assert queued().status == "failed"
     assert "not enough memory for one segment" in str(queued().error)
+
+
+def test_a_song_that_overflows_exactly_too_fails(queued: Callable[[], Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = at_work(monkeypatch, lambda stems: stems / 0)
+    monkeypatch.setattr(module.Worker, "_load", lambda self, claim, exactly: exact())
+
+    def exact() -> Separator:
+        return separator(failing(ours(small()), lambda stems: stems / 0))
+
+    with pytest.raises(Crash, match="too large for the precision"):
+        worker.work()
+    assert queued().status == "queued"
