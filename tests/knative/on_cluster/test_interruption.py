@@ -14,7 +14,7 @@ from tests.knative.on_cluster.node import kill
 
 PARTS = 300  # of a song; 35 s of work on a quiet machine, longer than a new revision takes
 EMPTY_CHUNK = b"junk\0\0\0\0"  # of a WAV file: other bytes, the same sound
-LIMIT = 300
+LIMIT = 500  # s; a killed worker's song may wait for the next sweep, five minutes
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -69,6 +69,6 @@ def test_the_song_ends_once(medley: Deployed, number: int, interrupt: Callable[[
     undisturbed = medley.client.separate(io.BytesIO(audio + EMPTY_CHUNK), format="wav").hash
     assert undisturbed != song
     assert medley.ended(undisturbed, LIMIT)["status"] == "succeeded"
-    assert medley.logged("song separated", [song]) == [song]
+    eventually(lambda: medley.logged("song separated", [song]) == [song])  # the line may come later than the end
     for stem in STEMS:
         assert agreement(stem_of(medley, song, stem), stem_of(medley, undisturbed, stem)) >= 90, stem
