@@ -106,6 +106,12 @@ class Unavailable(MedleyError):
     status, slug, title = 503, "unavailable", "A part of the service is away"
 
 
+class OutOfMemory(MedleyError):
+    """Not even one segment fits; the process goes on."""
+
+    status, slug, title = Unavailable.status, Unavailable.slug, Unavailable.title
+
+
 class DeviceLost(Unavailable):
     """A GPU failed: this process can compute nothing any more."""
 

@@ -36,7 +36,7 @@ def main() -> None:
     options = {
         "graceful_timeout": grace,
         "threads": settings().threads,
-        "pre_fork": _end_with_its_parent,
+        "pre_fork": _obey_sigterm_when_forked,
         "post_worker_init": _drain_on_sigterm,
         "worker_exit": _flush_logs,
     }
@@ -46,7 +46,7 @@ def main() -> None:
     server.run(settings().host, settings().port)
 
 
-def _end_with_its_parent(arbiter: Any, _worker: Any) -> None:
+def _obey_sigterm_when_forked(arbiter: Any, _worker: Any) -> None:
     """A worker that is told to end before it has handlers of its own ends.
 
     It inherits its parent's, which would put the signal into a queue that nobody reads in the worker: the worker would

@@ -82,12 +82,11 @@ def _range(request: Request, stat: Stat) -> tuple[int, int]:
         return 0, stat.size
     if request.if_range and request.if_range.etag not in (None, stat.etag):
         return 0, stat.size
-    found = asked.range_for_length(stat.size)
-    if found is None and (asked.ranges[0][0] or 0) < 0 < stat.size:
+    if found := asked.range_for_length(stat.size):
+        return found
+    if (asked.ranges[0][0] or 0) < 0 < stat.size:
         return 0, stat.size  # the last n bytes of a file that has less are all of it (RFC 9110, 14.1.2)
-    if found is None:
-        raise BadRange(f"The file has {stat.size} bytes.", size=stat.size)
-    return found
+    raise BadRange(f"The file has {stat.size} bytes.", size=stat.size)
 
 
 def _with_validators(response: Response, stat: Stat) -> Response:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from functions.separate.networks import Network
 from functions.separate.quota import allowed
-from medley.errors import MedleyError
+from medley.errors import OutOfMemory
 from medley.settings import BadSettings
 
 LANES = 2  # segments that a CPU computes side by side; each takes some 500 MB with HTDemucs
@@ -20,12 +20,6 @@ MOST_SEGMENTS = 16  # more at a time fill no GPU better
 SPARE = 0.8  # of the free memory may be used
 FULL = "The GPU has not enough free memory for one segment of a song."
 Values = Any  # int32 array
-
-
-class OutOfMemory(MedleyError):
-    """Not even one segment fits; the process goes on."""
-
-    status, slug, title = 503, "unavailable", "A part of the service is away"
 
 
 class Device(Protocol):

@@ -57,7 +57,9 @@ def join(job: Job, callback: Callback | None) -> str | None:
     if status not in KNOWN:
         stores.objects().remove([job.upload.callback(callback.id)])
     if status == "full":
-        raise Unprocessable(f"This song has {MAX_CALLBACKS} callbacks already, which is all it may have.")
+        raise Unprocessable(
+            f"This song has {MAX_CALLBACKS} callbacks that are still to be called, which is all it may have."
+        )
     if status is None:
         return None
     if status == "succeeded":

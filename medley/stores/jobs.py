@@ -54,14 +54,13 @@ class Jobs:
         """Queues a stored upload. Returns "queued", "known" (another upload of the song is live) or "full"."""
         call = callback or Callback.none()
         keys = [names.song_key(upload.song), names.TO_WORKER, names.callback_key(call.id)]
-        about = (call.id, call.url, json.dumps(call.data) if call.has_data else "", call.created)
-        return str(self.redis.run("accept", keys, upload.song, upload.id, longest, *about, *_flat(fields)))
+        return str(self.redis.run("accept", keys, upload.song, upload.id, longest, *_asked(call), *_flat(fields)))
 
     def attach(self, upload: names.Upload, callback: Callback) -> str | None:
         """Adds a callback. Returns the song's status, "full" when it has too many, None when it has another upload."""
         keys = [names.song_key(upload.song), names.callback_key(callback.id), names.CALLBACKS]
-        args = (upload.song, upload.id, callback.id, callback.url, _data(callback), callback.created)
-        status = self.redis.run("attach", keys, *args, MAX_CALLBACKS, names.callback_key(""))
+        args = (upload.song, upload.id, *_asked(callback), MAX_CALLBACKS, names.callback_key(""))
+        status = self.redis.run("attach", keys, *args)
         return str(status) if status else None
 
     # --- From separate ---
@@ -132,10 +131,8 @@ class Jobs:
     def restore(self, upload: names.Upload, fields: Fields, callbacks: Sequence[Callback]) -> bool:
         """Puts a record back that Redis lost, with its callbacks. False when there is one."""
         keys = [names.song_key(upload.song), names.TO_WORKER, names.CALLBACKS]
-        told = [
-            text for callback in callbacks for text in (callback.id, callback.url, _data(callback), callback.created)
-        ]
-        args = (upload.song, upload.id, time.time(), names.callback_key(""), len(callbacks), *told)
+        asked = [item for callback in callbacks for item in _asked(callback)]
+        args = (upload.song, upload.id, time.time(), names.callback_key(""), len(callbacks), *asked)
         return bool(self.redis.run("restore", keys, *args, *_flat(fields)))
 
     def drop_callbacks(self, song: str, callbacks: Sequence[str]) -> None:
@@ -159,9 +156,9 @@ class Jobs:
         return [json.loads(text) for text in texts if text is not None]
 
 
-def _data(callback: Callback) -> str:
-    """As the scripts take it."""
-    return json.dumps(callback.data) if callback.has_data else ""
+def _asked(callback: Callback) -> tuple[str, str, str, float]:
+    """Its id, url, data and time, as the scripts take them."""
+    return callback.id, callback.url, json.dumps(callback.data) if callback.has_data else "", callback.created
 
 
 def _held(claim: Claim) -> list[str]:

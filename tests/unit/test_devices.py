@@ -6,8 +6,9 @@ import threading
 import pytest
 import torch
 
-from functions.separate.devices import Cpu, Cuda, OutOfMemory, fitting
+from functions.separate.devices import Cpu, Cuda, fitting
 from functions.separate.networks import Network
+from medley.errors import OutOfMemory
 from tests.networks import CASES, EXACT, QUANTISED, Case, agreement, ours, separated, separator, small, song
 
 
