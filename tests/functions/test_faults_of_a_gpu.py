@@ -8,19 +8,17 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from functions.separate import worker as module
-from functions.separate.devices import OutOfMemory
-from functions.separate.networks import Ensemble
+from functions.separate.networks import Ensemble, Network
 from functions.separate.separator import Separator
 from functions.separate.worker import Worker
 from medley import settings, stores
-from medley.errors import Crash, DeviceLost
+from medley.errors import Crash, DeviceLost, OutOfMemory
 from medley.job import Job
 from medley.names import Upload
 from medley.separation import Separation
@@ -30,6 +28,7 @@ from tests.backends import KEY, SECRET, redis_like, s3_like
 from tests.networks import ours, separator, small
 
 SONG = "a" * 64
+Fail = Callable[[torch.Tensor], torch.Tensor]
 UPLOAD = Upload(SONG, "first")
 CACHED = (settings.settings, stores.redis, stores.jobs, stores.callbacks, stores.outbox, stores.objects)
 
@@ -65,25 +64,37 @@ def queued(servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator
         cached.cache_clear()
 
 
-def failing(ensemble: Ensemble, fail: Callable[[torch.Tensor], torch.Tensor]) -> Ensemble:
-    """An ensemble whose results go through `fail`."""
-    (network,) = ensemble.networks
-    wrapped: Any = SimpleNamespace(segment=network.segment, seen=network.seen)
-    broken = type("Broken", (), {**vars(wrapped), "__call__": lambda _, segments: fail(network(segments))})()
-    return replace(ensemble, networks=[broken])
+class Failing:
+    """A network whose results go through `fail`."""
+
+    def __init__(self, network: Network, fail: Fail) -> None:
+        self.segment, self.seen = network.segment, network.seen
+        self._network, self._fail = network, fail
+
+    def __call__(self, segments: torch.Tensor) -> torch.Tensor:
+        return self._fail(self._network(segments))
 
 
-def at_work(monkeypatch: pytest.MonkeyPatch, fail: Callable[[torch.Tensor], torch.Tensor]) -> Worker:
-    """A worker whose network fails, but not where it computes exactly."""
+def failing(ensemble: Ensemble, fail: Fail) -> Ensemble:
+    return replace(ensemble, networks=[Failing(network, fail) for network in ensemble.networks])
+
+
+def at_work(monkeypatch: pytest.MonkeyPatch, fail: Fail, *, exactly_too: bool = False) -> Worker:
+    """A worker whose network fails, where it computes exactly only if told so."""
 
     class Engine:
         before: Callable[[], object] = staticmethod(lambda: None)
+        made = 0
 
         def separator(self, separation: Separation, seed: str, begun: str, *, exactly: bool = False) -> Separator:
             gc.collect()
             assert not exactly or self.before() is None  # a GPU may not hold two models
             exact = ours(small())
-            made = separator(exact if exactly else replace(failing(exact, fail), precision="fast"))
+            if exactly_too:
+                made = separator(failing(exact, fail))
+            else:
+                made = separator(exact if exactly else replace(failing(exact, fail), precision="fast"))
+            self.made += 1
             self.before = weakref.ref(made.ensemble)
             return made
 
@@ -101,7 +112,7 @@ def test_a_song_that_overflows_is_computed_exactly(queued: Callable[[], Job], mo
     assert [computed.precision for computed in queued().computed] == ["fast", "exact"]
 
 
-def raising(error: Exception) -> Callable[[torch.Tensor], torch.Tensor]:
+def raising(error: Exception) -> Fail:
     def fail(stems: torch.Tensor) -> torch.Tensor:
         raise error
 
@@ -132,12 +143,8 @@ def test_a_song_for_which_there_is_never_enough_memory_fails_with_that(
 
 
 def test_a_song_that_overflows_exactly_too_fails(queued: Callable[[], Job], monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = at_work(monkeypatch, lambda stems: stems / 0)
-    monkeypatch.setattr(module.Worker, "_load", lambda self, claim, exactly: exact())
-
-    def exact() -> Separator:
-        return separator(failing(ours(small()), lambda stems: stems / 0))
-
+    worker = at_work(monkeypatch, lambda stems: stems / 0, exactly_too=True)
     with pytest.raises(Crash, match="too large for the precision"):
         worker.work()
     assert queued().status == "queued"
+    assert worker._engine.result().made == 1  # and not again, the same way

@@ -52,5 +52,6 @@ FAULTS: dict[str, tuple[Setting, Callable[[Stage], None]]] = {
     "callback target answers 410": (ONE, callbacks.answers_410),
     "callback target answers 301": (ONE, callbacks.answers_301),
     "callback target answers Retry-After": (ONE, callbacks.answers_retry_after),
+    "callback forgotten": (ONE, callbacks.forgotten),
     "up killed and started again": (ONE, crowds.up_killed_and_started_again),
 }

@@ -4,6 +4,7 @@ import socket
 from datetime import datetime
 from typing import Any
 
+from medley import names
 from tests.e2e.faults.stage import Stage
 from tests.e2e.faults.stores import SHORT
 from tests.e2e.harness import eventually
@@ -83,3 +84,15 @@ def answers_retry_after(stage: Stage) -> None:
     assert _statuses(stage.callback(song)) == [503]
     stage.service.client.call_again(song, found["id"])
     assert _statuses(_until(stage, song, "delivered")) == [503, 204]
+
+
+def forgotten(stage: Stage) -> None:
+    """Two days after it was settled nothing is known of it any more; then the song's record does not name it either."""
+    song = stage.post(SHORT, callback=stage.called.url)
+    stage.succeeded(song)
+    eventually(lambda: stage.callback(song)["state"] == "delivered")
+    (key,) = (field for field in stage.service.record(song) if field.startswith(names.CALLBACK))
+    stage.service.redis.delete(key)
+    stage.sweep()
+    assert key not in stage.service.record(song)
+    assert len(stage.called.bodies) == 1
