@@ -59,6 +59,8 @@ MISTAKES = (
 TRY = "Upload a song as mp3, m4a, flac, wav, ogg or another audio format."
 RATES = range(1000, 3_072_001)  # Hz that are believed
 FAILURES = 8  # of the demuxer one after another, after which the file is taken to have ended
+# Tags in no known encoding must not cost the song: PyAV 18 has to be told so, 19 gives them as lone surrogates.
+UNDECODABLE = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 HOSTILE = (av.FFmpegError, ValueError, ArithmeticError, LookupError, MemoryError)  # what PyAV raises on broken bytes
 
 
@@ -90,7 +92,7 @@ class Source:
         for tags in (self._container.metadata, self._stream.metadata):
             for key, value in tags.items():
                 if key.lower() == "title":
-                    return str(value).strip()
+                    return str(value).encode(errors="surrogateescape").decode(errors="replace").strip()
         return ""
 
     def packets(self) -> Iterator[Any]:
@@ -133,8 +135,8 @@ def opened(file: BinaryIO) -> Iterator[Source]:
             _Nameless(file),
             mode="r",
             options={"format_whitelist": ",".join(DEMUXERS), "codec_whitelist": _audio_decoders()},
-            metadata_errors="replace",
             io_open=_refuse,
+            **UNDECODABLE,
         )
     except HOSTILE as error:
         raise BadAudio(f"The upload is in no audio format that is known here. {TRY}") from error

@@ -79,6 +79,11 @@ def test_title_is_read() -> None:
         assert probed(sounds.song(extension, title='Ünder / "the"')).title == 'Ünder / "the"'
 
 
+def test_a_title_in_no_known_encoding_costs_no_song() -> None:
+    song = sounds.song("flac", title="ABCD").replace(b"ABCD", b"A\xff\xfeD")
+    assert probed(song).title == "A\ufffd\ufffdD"
+
+
 # --- Lengths ----------------------------------------------------------------------------------------------------------
 
 
