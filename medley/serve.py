@@ -16,8 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     """Runs until SIGTERM, then lets running requests end within the time limit of a request."""
-    # In a container this is process 1, to which the kernel passes no signal that it has no handler for. Told to end
-    # before gunicorn has its own, it would stay for the whole grace period.
+    # Told to end before gunicorn has its own handler, it ends well.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     name = sys.argv[1] if len(sys.argv) == 2 else ""
     if name not in names.FUNCTIONS:
