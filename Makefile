@@ -11,7 +11,7 @@ IMAGES    = $(patsubst functions/%/Dockerfile,%,$(wildcard functions/*/Dockerfil
 
 .DEFAULT_GOAL := help
 .PHONY: help song up test unit lint format lock lock-benchmarks clean images push manifests deploy undeploy \
-  cluster cluster-down test-cluster
+  cluster cluster-down test-cluster test-gpu
 
 help:  ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,6 +123,9 @@ cluster:  ## Run a Kubernetes with Knative and medley on this machine, for tests
 
 test-cluster: .venv/ready  ## The tests that take what `make cluster` runs
 	@bash -c '. tests/knative/cluster/settings.sh && exec $(BIN)/pytest tests/knative/on_cluster'
+
+test-gpu: .venv/ready  ## The tests that take an NVIDIA GPU
+	$(BIN)/pytest tests/on_gpu
 
 cluster-down:  ## Stop it and remove what it has stored
 	@tests/knative/cluster/down.sh

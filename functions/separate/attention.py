@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from functions.separate.layers import State, part_of
+from functions.separate.norms import long_norm
 from functions.separate.products import Linear, product
 
 EPSILON = 1e-5  # of nn.LayerNorm and nn.GroupNorm
@@ -94,6 +95,8 @@ def _by_powers(scores: Tensor, values: Tensor) -> Tensor:
 
 def _whole_norm(x: Tensor, norm: Norm) -> Tensor:
     """`nn.GroupNorm` of one group: over positions and channels together."""
+    if x.is_cuda:
+        return long_norm(x, norm.weight, norm.bias)
     normed = functional.layer_norm(x, x.shape[1:], eps=EPSILON)
     return torch.addcmul(norm.bias, normed, norm.weight)
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from functions.separate.networks import Network
 from functions.separate.quota import allowed
@@ -32,8 +33,11 @@ class Device(Protocol):
     def batch(self, network: Network) -> int:
         """How many segments of a network it takes at a time."""
 
+    def take(self, values: Tensor) -> Tensor:
+        """Values in the host's memory as values on the device."""
+
     def run(self, network: Network, segments: Tensor) -> Tensor:
-        """Segments (batch, 2, samples), in the host's memory, as stems (batch, stems, 2, samples) on the device.
+        """Segments (batch, 2, samples) as stems (batch, stems, 2, samples), both on the device.
 
         Raises torch.OutOfMemoryError.
         """
@@ -61,6 +65,9 @@ class Cpu:
 
     def batch(self, network: Network) -> int:
         return self._size
+
+    def take(self, values: Tensor) -> Tensor:
+        return values
 
     def run(self, network: Network, segments: Tensor) -> Tensor:
         share = self._threads // len(segments)
@@ -90,14 +97,14 @@ def _opened() -> None:
 
 
 class Cuda:
-    """A GPU: batches as large as its free memory allows, each a CUDA graph where that can be captured."""
+    """A GPU: batches as large as its free memory allows, those of a power of two of segments a CUDA graph."""
 
     name, ahead, alone = "cuda", 1, False
 
     def __init__(self) -> None:
         # What is remembered of a network goes with it: its graph holds memory, and reads its weights.
         self._sizes: WeakKeyDictionary[Network, int] = WeakKeyDictionary()  # segments at a time
-        self._graphs: WeakKeyDictionary[Network, Graph | None] = WeakKeyDictionary()
+        self._graphs: WeakKeyDictionary[Network, dict[int, Graph | None]] = WeakKeyDictionary()  # by segments
 
     def batch(self, network: Network) -> int:
         if network not in self._sizes:
@@ -106,6 +113,11 @@ class Cuda:
             except torch.OutOfMemoryError as error:
                 raise OutOfMemory(FULL, retry_after=60) from error
         return self._sizes[network]
+
+    @cached_property
+    def _pool(self) -> Any:
+        """Memory for all graphs: one at a time is replayed, and each keeps what it results in."""
+        return torch.cuda.graph_pool_handle()
 
     def _measured(self, network: Network) -> tuple[int, int]:
         """Free bytes, and how many one segment takes."""
@@ -118,16 +130,18 @@ class Cuda:
         torch.cuda.empty_cache()
         return torch.cuda.mem_get_info()[0], used
 
+    def take(self, values: Tensor) -> Tensor:
+        return values.pin_memory().to(self.name, non_blocking=True)
+
     def run(self, network: Network, segments: Tensor) -> Tensor:
-        there = segments.pin_memory().to(self.name, non_blocking=True)
-        size = self.batch(network)
-        if segments.shape[-1] != network.seen(network.segment) or len(segments) > size:
-            return network(there)  # a shape that comes once
-        padded = torch.cat([there, there.new_zeros(size - len(there), *there.shape[1:])])
-        if network not in self._graphs:
-            self._graphs[network] = captured(network, padded)
-        graph = self._graphs[network]
-        return (graph or network)(padded)[: len(segments)]
+        if segments.shape[-1] != network.seen(network.segment):
+            return network(segments)  # a shape that comes once
+        size = 1 << (len(segments) - 1).bit_length()
+        padded = functional.pad(segments, (0, 0, 0, 0, 0, size - len(segments)))
+        graphs = self._graphs.setdefault(network, {})
+        if size not in graphs:
+            graphs[size] = captured(network, padded, self._pool)
+        return (graphs[size] or network)(padded)[: len(segments)]
 
     def shrink(self, network: Network) -> None:
         size = self.batch(network)
@@ -140,7 +154,7 @@ class Cuda:
     def fetch(self, values: Tensor) -> Callable[[], Values]:
         host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
         host.copy_(values, non_blocking=True)
-        copied = torch.cuda.Event()
+        copied = torch.cuda.Event(blocking=True)  # or whoever waits keeps a processor busy
         copied.record()
 
         def wait() -> Values:
@@ -153,16 +167,22 @@ class Cuda:
 class Graph:
     """A network's kernels for one shape, recorded once and started together."""
 
-    def __init__(self, network: Network, like: Tensor) -> None:
+    def __init__(self, network: Network, like: Tensor, pool: Any) -> None:
         self._given = like.clone()
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
         with torch.cuda.stream(side):
             for _ in range(2):  # libraries choose their kernels, and make their workspaces, on first use
                 network(self._given)
         torch.cuda.current_stream().wait_stream(side)
+        needed = torch.cuda.max_memory_allocated() - before
+        torch.cuda.empty_cache()
+        if torch.cuda.mem_get_info()[0] < needed:  # what a capture has taken when it fails is lost
+            raise torch.OutOfMemoryError("There is no room for a graph of this batch.")
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        with torch.cuda.graph(self._graph, pool):
             self._result = network(self._given)
 
     def __call__(self, segments: Tensor) -> Tensor:
@@ -171,10 +191,10 @@ class Graph:
         return self._result
 
 
-def captured(network: Network, like: Tensor) -> Graph | None:
+def captured(network: Network, like: Tensor, pool: Any) -> Graph | None:
     """A graph of the network, or None where it does something that cannot be recorded."""
     try:
-        return Graph(network, like)
+        return Graph(network, like, pool)
     except torch.OutOfMemoryError:
         raise
     except RuntimeError:
@@ -199,5 +219,9 @@ def device_of(setting: str) -> Device:
     if setting == "cpu" or not found:
         torch.set_num_threads(allowed(torch.get_num_threads()))
         return Cpu(torch.get_num_threads())
-    torch.backends.fp32_precision = "ieee"  # by default convolutions round to TF32, which leaves 52 dB of agreement
+    # By default cuDNN rounds to TF32, which leaves 52 to 71 dB of agreement; the first line does not reach it in every
+    # version of PyTorch.
+    torch.backends.fp32_precision = "ieee"
+    torch.backends.cudnn.conv.fp32_precision = torch.backends.cudnn.rnn.fp32_precision = "ieee"
+    torch.set_num_threads(1)  # what is left for them is too little to share; encoders need the cores
     return Cuda()

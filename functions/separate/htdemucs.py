@@ -183,7 +183,7 @@ def _spectra(x: Tensor, channels: int) -> Tensor:
     Moved likewise.
     """
     bins, frames = x.shape[1:3]
-    pairs = x.view(PAIRS[x.element_size()]).flatten(2)
+    pairs = x.contiguous().view(PAIRS[x.element_size()]).flatten(2)
     turned = torch.stack([each.t().contiguous() for each in pairs]).view(x.dtype)
     turned = turned.view(len(x), frames, -1, channels, bins, 2).permute(0, 2, 3, 1, 4, 5)
     spectra = torch.empty(*turned.shape[:4], bins + 1, 2, device=x.device)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from functions.separate.norms import long_norm, products
 from functions.separate.products import Convolution, Gated, Linear, Pair, Transposed
 
 EPSILON = 1e-5  # of nn.GroupNorm
@@ -95,6 +96,8 @@ class Residual:
     def _activated(self, inner: Tensor) -> Tensor:
         """The first normalisation, with its weights in the same pass, and GELU: (rows, positions, channels)."""
         batch, rows, positions, channels = inner.shape
+        if inner.is_cuda and rows == 1:
+            return functional.gelu(long_norm(inner[:, 0], *self.norm))
         inner = inner.reshape(batch * rows, positions * channels)
         if positions not in self._norms:
             weight, bias = self.norm
@@ -105,7 +108,7 @@ class Residual:
     def _statistics(self, inner: Tensor) -> tuple[Tensor, Tensor]:
         """Mean, and one over the deviation, of the second convolution of inner (rows, positions, channels)."""
         means = inner.mean(1)
-        moments = torch.bmm(inner.transpose(1, 2), inner).flatten(1) / inner.shape[1]
+        moments = products(inner).flatten(1) / inner.shape[1]
         mean = means @ self.mean_weight + self.mean_bias
         square = moments @ self.squares + means @ self.cross + self.square_bias
         return mean, torch.rsqrt(square - mean.square() + EPSILON)

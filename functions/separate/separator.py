@@ -17,7 +17,7 @@ from functions.separate.networks import Ensemble, Network
 from functions.separate.passes import Pass, Segment, delays, segments
 from functions.separate.recipe import recipe
 from medley.audio import Mix
-from medley.errors import DeviceLost, Overflow
+from medley.errors import DeviceLost, OutOfMemory, Overflow
 from medley.parts import HIGHEST, SCALE
 from medley.separation import Separation
 
@@ -72,6 +72,10 @@ class Separator:
         """
         try:
             yield from self._parts(mix, first, between)
+        except torch.OutOfMemoryError as error:  # of what is beside the networks
+            for network in self.ensemble.networks:
+                self.on.shrink(network)
+            raise OutOfMemory("Memory ran out; what is left of the song takes less.", retry_after=10) from error
         except torch.AcceleratorError as error:
             raise DeviceLost(f"The GPU failed: {error}", retry_after=10) from error
 
@@ -131,12 +135,19 @@ class Separator:
                 between()
                 now = waiting[: self.on.batch(network)]
                 try:
-                    stems = self.on.run(network, torch.stack([_seen(mix, segment, seen) for segment in now]))
+                    stems = self.on.run(network, torch.stack([self._seen(mix, segment, seen) for segment in now]))
                 except torch.OutOfMemoryError:
                     self.on.shrink(network)
                     continue
                 yield from zip(now, map(_weighted, now, stems), strict=True)
                 del waiting[: len(now)], stems
+
+    def _seen(self, mix: Mix, segment: Segment, length: int) -> Tensor:
+        """The normalised song around a segment, (2, length); silence before its beginning and after its end."""
+        start = segment.start - (length - segment.length) // 2
+        first, end = max(0, start), max(0, min(start + length, mix.length))
+        audio = (self.on.take(torch.from_numpy(mix.stretch(first, end))) - mix.mean) / (mix.deviation + EPSILON)
+        return functional.pad(audio, (first - start, start + length - end))
 
     def _fetched(self, mix: Mix, finished: list[Tensor]) -> Callable[[], list[Parts]]:
         """Finished parts as integers, in one copy. What is given back raises Overflow."""
@@ -161,14 +172,6 @@ def _alike(batch: Sequence[Segment]) -> Iterator[tuple[Network, int, list[Segmen
         network, seen = segment.of.network, segment.of.network.seen(segment.length)
         groups.setdefault((id(network), seen), (network, seen, []))[2].append(segment)
     yield from groups.values()
-
-
-def _seen(mix: Mix, segment: Segment, length: int) -> Tensor:
-    """The normalised song around a segment, (2, length); silence before its beginning and after its end."""
-    start = segment.start - (length - segment.length) // 2
-    first, end = max(0, start), max(0, min(start + length, mix.length))
-    audio = (torch.from_numpy(mix.stretch(first, end)) - mix.mean) / (mix.deviation + EPSILON)
-    return functional.pad(audio, (first - start, start + length - end))
 
 
 def _weighted(segment: Segment, stems: Tensor) -> Tensor:

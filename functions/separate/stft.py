@@ -36,7 +36,11 @@ class Stft:
         return spectra
 
     def inverse(self, spectra: Tensor) -> Tensor:
-        """Complex spectra (..., frames, bins + 1), with the Nyquist bin, as audio (..., length)."""
+        """Complex spectra (..., frames, bins + 1), with the Nyquist bin, as audio (..., length); they are changed.
+
+        A real signal has no imaginary part at frequency 0. A CPU's FFT leaves out what is there, cuFFT does not.
+        """
+        torch.view_as_real(spectra)[..., 0, 1] = 0
         frames = torch.fft.irfft(spectra, self.window.shape[0], norm="ortho").mul_(self.window)
         audio = self._overlapped(frames, DROPPED)[..., self._start : self._start + self.length]
         return audio / self._weight

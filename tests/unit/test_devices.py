@@ -2,11 +2,12 @@
 
 import gc
 import threading
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from functions.separate.devices import Cpu, Cuda, fitting
+from functions.separate.devices import Cpu, Cuda, Values, fitting
 from functions.separate.networks import Network
 from medley.errors import OutOfMemory
 from tests.networks import CASES, EXACT, QUANTISED, Case, agreement, ours, separated, separator, small, song
@@ -98,10 +99,16 @@ class Batches(Cpu):
 
     def __init__(self, size: int, fits: int, *, alone: bool = False) -> None:
         self.size, self.fits, self.alone = size, fits, alone
+        self.full = False  # of what is fetched
         self.ran: list[int] = []
 
     def batch(self, network: Network) -> int:
         return self.size
+
+    def fetch(self, values: torch.Tensor) -> Callable[[], Values]:
+        if self.full:
+            raise torch.OutOfMemoryError("no room for the result")
+        return super().fetch(values)
 
     def run(self, network: Network, segments: torch.Tensor) -> torch.Tensor:
         if len(segments) > self.fits:
@@ -140,6 +147,16 @@ def test_out_of_memory_for_one_segment_fails_clearly_and_once() -> None:
         list(separator(of, on=device).parts(mix))
     device.fits = 1
     assert separated(separator(of, on=device), mix).shape == (4, 2, 50_000)
+
+
+def test_out_of_memory_beside_the_networks_is_as_clear_and_makes_batches_smaller_too() -> None:
+    device, of, mix = Batches(4, 4), ours(small()), song(6 * 16537)
+    device.full = True
+    with pytest.raises(OutOfMemory, match="what is left of the song takes less"):
+        list(separator(of, on=device).parts(mix))
+    assert device.size == 2
+    device.full = False
+    assert agreement(separated(separator(of), mix), separated(separator(of, on=device), mix)) >= EXACT
 
 
 @pytest.mark.parametrize(("free", "size"), [(0, 1), (100, 1), (250, 2), (1000, 8), (10**9, 16)])
