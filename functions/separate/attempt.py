@@ -15,7 +15,7 @@ from functions.separate.patience import patiently
 from functions.separate.renders import Render, store, told
 from functions.separate.source import decoded, normalised_alike
 from functions.separate.writer import Stems, Writer
-from medley import delivery, logs, names, stores
+from medley import delivery, logs, names, parts, stores
 from medley.audio import Mix
 from medley.errors import MedleyError, Overflow, Unavailable
 from medley.http import draining
@@ -131,8 +131,8 @@ class Attempt:
     def _parts(self, mix: Mix, first: int, renders: list[Render]) -> None:
         """The loop. While parts are stored and rendered, the network is at the next ones already."""
 
-        def stored(number: int, stems: Stems, speed: float) -> None:
-            self._record(number, stems, 2 if number == first > 0 else 1, speed)  # one was computed for its overlap
+        def stored(number: int, stems: Stems, speed: float, clipped: dict[str, int]) -> None:
+            self._record(number, clipped, 2 if number == first > 0 else 1, speed)  # one was computed for its overlap
             for render in renders:
                 render.feed(stems[render.output.stem])
 
@@ -141,9 +141,9 @@ class Attempt:
             for number, values in enumerate(self.separator.parts(mix, first, self._check), first):
                 writer.put(number, dict(zip(stems, values, strict=True)))
 
-    def _record(self, number: int, stems: Stems, computed: int, speed: float) -> None:
+    def _record(self, number: int, clipped: dict[str, int], computed: int, speed: float) -> None:
         """Records a part that is stored. Raises Overtaken."""
-        self._clipping.add(stems)
+        self._clipping.add(clipped)
         about = {"parts": number + 1, "speed": speed, "attempts": 0, **self._clipping.record()}
         self._progress(computed, about)
         self.new_parts += 1
@@ -181,7 +181,7 @@ class Attempt:
         computed = {"computed": json.dumps([asdict(entry) for entry in self._computed])}
         self._progress(0, {**lengths, "parts": first, "recipe": self._recipe, **computed, **self._clipping.record()})
         for number in range(self._clipping.parts, first):
-            self._clipping.add({stem: self._stored(stem, number) for stem in self.separator.stems})
+            self._clipping.add({stem: parts.clipped(self._stored(stem, number)) for stem in self.separator.stems})
             self._progress(0, {**self._clipping.record()})
 
     def _stored(self, stem: str, number: int) -> NDArray[np.int32]:

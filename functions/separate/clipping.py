@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from medley import names, parts
+from medley import names
 from medley.job import Job
 
 
@@ -17,11 +14,11 @@ class Clipping:
         self.parts = job.counted if same else 0
         self.samples = {stem: job.clipped.get(stem, 0) if same else 0 for stem in stems}
 
-    def add(self, values: Mapping[str, NDArray[np.int32]]) -> None:
-        """Counts one more part of every stem, each (2, n)."""
+    def add(self, clipped: Mapping[str, int]) -> None:
+        """Counts what was clipped in one more part, by stem."""
         self.parts += 1
-        for stem, stem_values in values.items():
-            self.samples[stem] += parts.clipped(stem_values)
+        for stem, samples in clipped.items():
+            self.samples[stem] += samples
 
     def record(self) -> dict[str, int]:
         """The record's fields."""
