@@ -48,6 +48,7 @@ class Bench:
 
     song: Path
     threads: int
+    device: str  # cpu or cuda
     folder: Path
     service: Service
     stack: ExitStack
@@ -69,7 +70,7 @@ class Bench:
         return name
 
     def process(self, precision: str) -> Separate:
-        return Separate(self.service, self.threads, PRECISION=precision)
+        return Separate(self.service, self.threads, PRECISION=precision, DEVICE=self.device)
 
     def cold(self, precision: str) -> Run:
         """From the start of the process."""
@@ -89,13 +90,15 @@ class Bench:
         """Demucs' own classes, with the model loaded."""
         if "stock" not in self.warm_ones:
             environment = stock.environment(self.threads)
-            self.warm_ones["stock"] = self.stack.enter_context(Child("benchmarks.stock", environment=environment))
+            self.warm_ones["stock"] = self.stack.enter_context(
+                Child("benchmarks.stock", self.device, environment=environment)
+            )
             self.warm_ones["stock"].ask(song=str(self.cut), format="wav", out=str(self.folder))
         found: Run = self.warm_ones["stock"].run(song=str(self.song), format=format_, out=str(self.folder))[0]
         return found
 
     def command_line(self, song: Path, format_: str) -> Run:
-        return stock.command_line(song, format_, self.folder, self.threads)
+        return stock.command_line(song, format_, self.folder, self.threads, self.device)
 
 
 def cases(bench: Bench, parts: Sequence[str], formats: Sequence[str]) -> Iterator[Case]:
@@ -127,7 +130,7 @@ def _cut(samples: Any, path: Path) -> float:
 
 
 @contextmanager
-def prepared(song: Path, threads: int) -> Iterator[Bench]:
+def prepared(song: Path, threads: int, device: str) -> Iterator[Bench]:
     """Everything but the processes to be measured."""
     with TemporaryDirectory(prefix="medley-bench-") as folder, asleep([stock.MODEL]) as service, ExitStack() as stack:
-        yield Bench(song, threads, Path(folder), service, stack)
+        yield Bench(song, threads, device, Path(folder), service, stack)

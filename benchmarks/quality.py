@@ -37,7 +37,7 @@ def decibels(stems: tuple[str, ...], reference: Audio, estimate: Audio) -> Decib
 
 
 def main() -> None:
-    """Answers {song, precision} with agreement on the song, SDR on band12 (theirs too), and what was computed in."""
+    """Answers {song, precision, device} with agreement on the song, SDR on band12 (theirs too), and the precision."""
     import torch
     from demucs.apply import TensorChunk, apply_model
     from demucs.pretrained import get_model
@@ -75,10 +75,10 @@ def main() -> None:
         """What does not depend on our precision: Demucs' stems of the song on our grid, and its SDR."""
         return on_our_grid(decoded(Path(song))), _sdr(tuple(demucs.sources), by_demucs)
 
-    def answer(song: str, precision: str) -> dict[str, Any]:
+    def answer(song: str, precision: str, device: str) -> dict[str, Any]:
         from functions.separate.engine import Engine
 
-        ours = Engine("cpu", precision).separator(Separation(MODEL))
+        ours = Engine(device, precision).separator(Separation(MODEL))
 
         def by_us(mix: Mix) -> Audio:
             """As parts hold it: 24 bits at half amplitude, before any encoding."""

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -14,18 +15,24 @@ FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # by which a network's s
 Row = Sequence[str]
 
 
-def hardware() -> dict[str, Any]:
-    """The processor, what of it may be used, and how busy others keep it."""
+def hardware(device: str = "cpu") -> dict[str, Any]:
+    """The processor, what of it may be used, and how busy others keep it; of "cuda" the GPU too."""
     cpu = _processor()
     name = f"{cpu.get('model name', platform.machine())} (family {cpu.get('cpu family')}, model {cpu.get('model')})"
     return {
         "processor": name,
         "cores": os.cpu_count(),
         "flags": [flag for flag in FLAGS if flag in cpu.get("flags", "").split()],
+        "gpu": _gpu() if device == "cuda" else "",
         "software": f"{platform.system()}, Python {platform.python_version()}, PyTorch {_version('torch')}",
         "load": [round(value, 2) for value in os.getloadavg()],
         "date": date.today().isoformat(),
     }
+
+
+def _gpu() -> str:
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _processor() -> dict[str, str]:
@@ -48,6 +55,7 @@ def _version(package: str) -> str:
 def tell(about: Mapping[str, Any]) -> None:
     """The hardware in a sentence."""
     where = f"{about['cores']} cores of {about['processor']}, {' '.join(about['flags'])}"
+    where += f", {about['gpu']}" if about.get("gpu") else ""
     print(f"On {where}; {about['software']}; {about['date']}; load average before: {about['load'][0]}.\n")
 
 

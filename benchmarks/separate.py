@@ -42,14 +42,20 @@ def _about(case: Case, runs: list[Run], base: list[Run]) -> dict[str, Any]:
 def quality(bench: Bench) -> dict[str, Any]:
     """Agreement and SDR of each precision."""
     with Child("benchmarks.quality", environment=stock.environment(bench.threads)) as child:
-        return {precision: child.ask(song=str(bench.song), precision=precision) for precision in PRECISIONS}
+        return {
+            precision: child.ask(song=str(bench.song), precision=precision, device=bench.device)
+            for precision in PRECISIONS
+        }
 
 
 def writing(bench: Bench, rounds: int) -> dict[str, Any]:
     """Seconds for a song whose parts are written, and for one whose are not, in turns."""
     environment = {**bench.service.environment, "LOG_LEVEL": "error", "OMP_NUM_THREADS": str(bench.threads)}
     times: list[tuple[float, float]] = []
-    with Child("benchmarks.writing", environment={**environment, "PRECISION": "auto", "TIME_LIMIT": "3600"}) as child:
+    with Child(
+        "benchmarks.writing",
+        environment={**environment, "PRECISION": "auto", "DEVICE": bench.device, "TIME_LIMIT": "3600"},
+    ) as child:
 
         def separate(song: Path, *, parts_too: bool) -> float:
             bench.upload(song, "auto", "mp3")
@@ -91,11 +97,12 @@ def main() -> None:
     parser.add_argument("song", nargs="?", type=Path, default=SONG)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=report.hardware()["cores"], help="of both")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of both")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--formats", nargs="+", choices=tuple(stock.FORMATS), default=tuple(stock.FORMATS))
     asked = parser.parse_args()
-    found: dict[str, Any] = {"hardware": report.hardware(), "threads": asked.threads}
-    with prepared(asked.song, asked.threads) as bench:
+    found: dict[str, Any] = {"hardware": report.hardware(asked.device), "threads": asked.threads}
+    with prepared(asked.song, asked.threads, asked.device) as bench:
         found["seconds"] = bench.seconds
         wanted = list(cases(bench, asked.only, asked.formats))
         if wanted:

@@ -1,4 +1,4 @@
-"""Stock Demucs: its command line as it comes, and its API in a process that stays (`python -m benchmarks.stock`)."""
+"""Stock Demucs: its command line as it comes, and its API in one that stays (`python -m benchmarks.stock cpu`)."""
 
 import os
 import sys
@@ -20,9 +20,9 @@ def environment(threads: int) -> dict[str, str]:
     return {**os.environ, **offline, "OMP_NUM_THREADS": str(threads), "LOG_LEVEL": "error"}
 
 
-def command_line(song: Path, format_: str, out: Path, threads: int) -> Run:
+def command_line(song: Path, format_: str, out: Path, threads: int, device: str) -> Run:
     """`demucs`, without the random shift that it takes by default."""
-    command = [sys.executable, "-m", "demucs", "-n", MODEL, "-d", "cpu", "--shifts", "0", "--overlap", "0.25"]
+    command = [sys.executable, "-m", "demucs", "-n", MODEL, "-d", device, "--shifts", "0", "--overlap", "0.25"]
     return once([*command, *FORMATS[format_], "-o", str(out), str(song)], environment(threads))
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     """Answers {song, format, out} once the stems of a song are there, as the command line would save them."""
     from demucs.api import Separator, save_audio
 
-    separator = Separator(model=MODEL, device="cpu", shifts=0, overlap=0.25)
+    separator = Separator(model=MODEL, device=sys.argv[1], shifts=0, overlap=0.25)
 
     def separate(song: str, format: str, out: str) -> list[str]:
         _, stems = separator.separate_audio_file(Path(song))
