@@ -137,7 +137,7 @@ class Attempt:
                 render.feed(stems[render.output.stem])
 
         stems = self.separator.stems
-        with Writer(self.upload, self._recipe, stems, stored) as writer:
+        with Writer(self.upload, self._recipe, stems, self.separator.device, stored) as writer:
             for number, values in enumerate(self.separator.parts(mix, first, self._check), first):
                 writer.put(number, dict(zip(stems, values, strict=True)))
 

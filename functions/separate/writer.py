@@ -24,10 +24,13 @@ Part = tuple[int, Stems, float, list[Future[int]]]  # number, stems, speed, and 
 
 
 class Writer:
-    """Encodes and stores parts, many stems at a time, then tells `stored` of each, in order.
+    """Encodes and stores parts, a thread for each stem, then tells `stored` of each, in order.
 
-    It is given (number, stems, speed, clipped): seconds for one part, and each stem's samples beyond full scale. What
-    fails is raised by the next `put`, or at the end.
+    From a GPU they come more quickly than so many threads take them: there it has two for each processor, as they spend
+    half of their time waiting for the store.
+
+    `stored` is given (number, stems, speed, clipped): seconds for one part, and each stem's samples beyond full scale.
+    What fails is raised by the next `put`, or at the end.
     """
 
     def __init__(
@@ -35,10 +38,11 @@ class Writer:
         upload: Upload,
         recipe: str,
         stems: Sequence[str],
+        device: str,
         stored: Callable[[int, Stems, float, dict[str, int]], None],
     ) -> None:
         self._upload, self._recipe, self._stored = upload, recipe, stored
-        threads = max(len(stems), 2 * allowed(os.cpu_count() or 1))  # half of their time they wait for the store
+        threads = len(stems) if device == "cpu" else max(len(stems), 2 * allowed(os.cpu_count() or 1))
         self._waiting: queue.Queue[Part | None] = queue.Queue(max(AHEAD, threads // len(stems)))
         self._failure: BaseException | None = None
         self._times = deque([time.monotonic()], REMEMBERED + 1)

@@ -41,7 +41,7 @@ def test_an_image_is_nobodys_and_runs_its_function(function: str) -> None:
     lines = dockerfile(function).splitlines()
     assert lines[lines.index("USER 10001") :][-1] == f'CMD ["sh", "functions/start.sh", "{function}"]'
     assert f"COPY functions/{function} functions/{function}" in lines
-    assert "ARG BASE=python:3.12-slim" in lines
+    assert "ARG BASE=python:3.11-slim" in lines
 
 
 @pytest.mark.parametrize("function", names.FUNCTIONS)

@@ -38,17 +38,21 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
-def test_parts_are_recorded_in_order_whichever_is_stored_first(store: Store) -> None:
+@pytest.mark.parametrize(("device", "last"), [("cpu", ("bass", 0)), ("cuda", ("bass", 1))])
+def test_parts_are_recorded_in_order_whichever_is_stored_first(
+    store: Store, monkeypatch: pytest.MonkeyPatch, device: str, last: tuple[str, int]
+) -> None:
+    monkeypatch.setattr(writer, "allowed", lambda threads: 2)
     second = threading.Event()
 
     def before(name: str) -> None:
         if name == UPLOAD.part("r", "drums", 0):
             assert second.wait(LIMIT)
-        if name == UPLOAD.part("r", "bass", 1):
+        if name == UPLOAD.part("r", *last):
             second.set()
 
     store.before, stored = before, []
-    with Writer(UPLOAD, "r", ("drums", "bass"), lambda *about: stored.append(about)) as parts:
+    with Writer(UPLOAD, "r", ("drums", "bass"), device, lambda *about: stored.append(about)) as parts:
         for number in range(2):
             parts.put(number, part(number))
     assert [number for number, *_ in stored] == [0, 1]
@@ -61,7 +65,7 @@ def test_clipped_samples_are_told_of_each_stem(store: Store) -> None:
     values = np.zeros((2, 100), np.int32)
     values[0, :3] = 2 * SCALE - 1
     told: list[dict[str, int]] = []
-    with Writer(UPLOAD, "r", ("drums", "bass"), lambda *about: told.append(about[3])) as parts:
+    with Writer(UPLOAD, "r", ("drums", "bass"), "cpu", lambda *about: told.append(about[3])) as parts:
         parts.put(0, {"drums": np.zeros_like(values), "bass": values})
     assert told == [{"drums": 0, "bass": 3}]
 
@@ -74,7 +78,7 @@ def test_what_fails_is_raised_and_nothing_is_recorded_from_there_on(store: Store
     store.before, stored = before, []
 
     def write() -> None:
-        with Writer(UPLOAD, "r", ("drums", "bass"), lambda number, *_: stored.append(number)) as parts:
+        with Writer(UPLOAD, "r", ("drums", "bass"), "cuda", lambda number, *_: stored.append(number)) as parts:
             for number in range(50):
                 parts.put(number, part(number))
 
