@@ -188,6 +188,7 @@ def _kept_ports(folder: Path) -> list[int]:
     with contextlib.suppress(OSError, ValueError):
         kept = [int(port) for port in json.loads(file.read_text())]
         if len(kept) == 4 and all(ports.is_free(port) and ports.is_free(port + ports.GRPC) for port in kept):
+            ports.take(*kept, *(port + ports.GRPC for port in kept))
             return kept
     chosen = ports.free(4, also=ports.GRPC)
     file.write_text(json.dumps(chosen))

@@ -120,6 +120,14 @@ def test_an_object_store_without_keys_is_refused(tmp_path: Path) -> None:
         servers.choose(tmp_path, Settings(s3_endpoint="http://there:2"))
 
 
+def test_no_port_is_given_twice_before_anybody_listens_there(tmp_path: Path) -> None:
+    """A function was given the port of seaweedfs, which takes a second until it listens."""
+    kept = servers.seaweedfs(tmp_path, "a", "s").ports
+    servers.seaweedfs(tmp_path, "a", "s")
+    given = [port for _ in range(40) for port in ports.free(10)]
+    assert len({*given} - {*kept} - {port + ports.GRPC for port in kept}) == 400
+
+
 def test_ports_stay_while_they_are_free(tmp_path: Path) -> None:
     first = servers.seaweedfs(tmp_path, "a", "s").ports
     assert servers.seaweedfs(tmp_path, "a", "s").ports == first
