@@ -107,7 +107,7 @@ class Unavailable(MedleyError):
 
 
 class OutOfMemory(MedleyError):
-    """Not even one segment fits; the process goes on."""
+    """Not even one segment fits, or only fewer at a time do; the process goes on."""
 
     status, slug, title = Unavailable.status, Unavailable.slug, Unavailable.title
 

@@ -1,7 +1,9 @@
 """Parts: steps of a finished stem as FLAC files, 24 bit at half amplitude, so that peaks above full scale survive."""
 
 import io
-import tempfile
+import os
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -31,10 +33,15 @@ def encode(values: Values) -> bytes:
     import soundfile  # only `separate` encodes, and its image alone has it
 
     interleaved = np.left_shift(values.T, 8, order="C")  # it wants the bits at the top
-    with tempfile.TemporaryFile() as file:  # a file of Python's own would be called for every 4096 samples
+    with _scratch() as file:  # a file of Python's own would be called for every 4096 samples
         soundfile.write(file.fileno(), interleaved, SAMPLERATE, format="FLAC", subtype="PCM_24", closefd=False)
         file.seek(0)
         return file.read()
+
+
+def _scratch() -> BinaryIO:
+    """A file without a name; on Linux in memory: that a disk is full libsndfile does not tell of a file's end."""
+    return open(os.memfd_create("part"), "w+b") if hasattr(os, "memfd_create") else TemporaryFile()
 
 
 def decode(data: bytes) -> Values:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -13,12 +13,13 @@ from torch.nn import functional
 
 from functions.separate.networks import Network
 from functions.separate.quota import allowed
+from medley import logs
 from medley.errors import OutOfMemory
 from medley.settings import BadSettings
 
 LANES = 2  # segments that a CPU computes side by side; each takes some 500 MB with HTDemucs
 MOST_SEGMENTS = 16  # more at a time fill no GPU better
-SPARE = 0.8  # of the free memory may be used
+SPARE = 0.4  # of the free memory may one batch take: while a graph is made of it, it takes that twice
 FULL = "The GPU has not enough free memory for one segment of a song."
 Values = Any  # int32 array
 
@@ -114,10 +115,14 @@ class Cuda:
                 raise OutOfMemory(FULL, retry_after=60) from error
         return self._sizes[network]
 
-    @cached_property
     def _pool(self) -> Any:
-        """Memory for all graphs: one at a time is replayed, and each keeps what it results in."""
-        return torch.cuda.graph_pool_handle()
+        """Memory for all graphs: one at a time is replayed, and each keeps what it results in.
+
+        That of a graph that is there: PyTorch does not allow what no graph has any more to be used again.
+        """
+        there = (graph for graphs in self._graphs.values() for graph in graphs.values() if graph)
+        graph = next(there, None)
+        return graph.pool if graph else torch.cuda.graph_pool_handle()
 
     def _measured(self, network: Network) -> tuple[int, int]:
         """Free bytes, and how many one segment takes."""
@@ -140,7 +145,10 @@ class Cuda:
         padded = functional.pad(segments, (0, 0, 0, 0, 0, size - len(segments)))
         graphs = self._graphs.setdefault(network, {})
         if size not in graphs:
-            graphs[size] = captured(network, padded, self._pool)
+            graphs[size] = captured(network, padded, self._pool())
+            if graphs[size] is None:  # and who knows in which state that left the others' memory
+                self._graphs.clear()
+                self._graphs[network] = graphs = {size: None}
         return (graphs[size] or network)(padded)[: len(segments)]
 
     def shrink(self, network: Network) -> None:
@@ -171,19 +179,18 @@ class Graph:
         self._given = like.clone()
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
         with torch.cuda.stream(side):
             for _ in range(2):  # libraries choose their kernels, and make their workspaces, on first use
                 network(self._given)
         torch.cuda.current_stream().wait_stream(side)
-        needed = torch.cuda.max_memory_allocated() - before
-        torch.cuda.empty_cache()
-        if torch.cuda.mem_get_info()[0] < needed:  # what a capture has taken when it fails is lost
-            raise torch.OutOfMemoryError("There is no room for a graph of this batch.")
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, pool):
             self._result = network(self._given)
+
+    @property
+    def pool(self) -> Any:
+        """The memory that it was recorded in."""
+        return self._graph.pool()
 
     def __call__(self, segments: Tensor) -> Tensor:
         self._given.copy_(segments)
@@ -197,7 +204,8 @@ def captured(network: Network, like: Tensor, pool: Any) -> Graph | None:
         return Graph(network, like, pool)
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError:
+    except RuntimeError as error:
+        logs.info("computed without a CUDA graph", segments=len(like), error=str(error))
         with suppress(RuntimeError):
             torch.cuda.synchronize()
         return None

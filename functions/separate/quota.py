@@ -1,9 +1,16 @@
 """How much of its processors a process may use: a container's limit is no number of processors that PyTorch sees."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+
+
+def processors() -> int:
+    """How many this process may use."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return allowed(there or 1)
 
 
 def allowed(threads: int, cgroups: Path = CGROUPS) -> int:

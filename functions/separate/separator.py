@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -72,12 +73,14 @@ class Separator:
         """
         try:
             yield from self._parts(mix, first, between)
-        except torch.OutOfMemoryError as error:  # of what is beside the networks
-            for network in self.ensemble.networks:
-                self.on.shrink(network)
-            raise OutOfMemory("Memory ran out; what is left of the song takes less.", retry_after=10) from error
+            return
+        except torch.OutOfMemoryError:
+            pass  # of what is beside the networks; and the error holds memory
         except torch.AcceleratorError as error:
             raise DeviceLost(f"The GPU failed: {error}", retry_after=10) from error
+        for network in self.ensemble.networks:
+            self.on.shrink(network)
+        raise OutOfMemory("Memory ran out; what is left of the song takes less.", retry_after=10)
 
     def _parts(self, mix: Mix, first: int, between: Callable[[], None]) -> Iterator[Parts]:
         grid = self.grid(mix.length)
@@ -134,9 +137,10 @@ class Separator:
             while waiting:
                 between()
                 now = waiting[: self.on.batch(network)]
-                try:
+                stems = None
+                with suppress(torch.OutOfMemoryError):  # which holds memory
                     stems = self.on.run(network, torch.stack([self._seen(mix, segment, seen) for segment in now]))
-                except torch.OutOfMemoryError:
+                if stems is None:
                     self.on.shrink(network)
                     continue
                 yield from zip(now, map(_weighted, now, stems), strict=True)

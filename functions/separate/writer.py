@@ -1,6 +1,5 @@
 """Storing parts while the network is at the next ones, which wait for the store only where it falls far behind."""
 
-import os
 import queue
 import threading
 import time
@@ -11,12 +10,13 @@ from types import TracebackType
 from typing import Self
 
 from functions.separate.patience import patiently
-from functions.separate.quota import allowed
+from functions.separate.quota import processors
 from medley import parts, stores
 from medley.names import Upload
 from medley.parts import Values
 
 AHEAD = 2  # parts that may wait to be stored, at least: with those that are, what a kill costs at most of finished ones
+MOST = 32  # encoders: each has a connection to the store, and a part in memory
 REMEMBERED = 16  # parts, over which the speed is measured
 
 Stems = dict[str, Values]  # one part
@@ -42,7 +42,7 @@ class Writer:
         stored: Callable[[int, Stems, float, dict[str, int]], None],
     ) -> None:
         self._upload, self._recipe, self._stored = upload, recipe, stored
-        threads = len(stems) if device == "cpu" else max(len(stems), 2 * allowed(os.cpu_count() or 1))
+        threads = len(stems) if device == "cpu" else min(MOST, max(len(stems), 2 * processors()))
         self._waiting: queue.Queue[Part | None] = queue.Queue(max(AHEAD, threads // len(stems)))
         self._failure: BaseException | None = None
         self._times = deque([time.monotonic()], REMEMBERED + 1)

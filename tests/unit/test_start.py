@@ -39,14 +39,15 @@ def started(tmp_path: Path) -> Iterator[Started]:
         process.communicate()
 
 
-def tell(process: subprocess.Popen[str]) -> None:
-    """SIGTERM to the shell."""
-    os.kill(int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()), signal.SIGTERM)
+def tell(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> None:
+    """A signal to the shell."""
+    os.kill(int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()), number)
 
 
-def test_it_ends_while_python_has_no_handler_yet(started: Started) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_while_python_has_no_handler_yet(started: Started, number: int) -> None:
     process = started(DEAF)
-    tell(process)
+    tell(process, number)
     assert process.wait(10) == 128 + signal.SIGTERM
 
 
