@@ -25,7 +25,9 @@ def started(tmp_path: Path) -> Iterator[Started]:
         (tmp_path / "python").chmod(0o755)
         apart = ["unshare", "--pid", "--fork", "--kill-child"] + (["--map-root-user"] if os.geteuid() else [])
         environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-        process = subprocess.Popen([*apart, "sh", START, "queue"], stdout=subprocess.PIPE, text=True, env=environment)
+        # What is ignored from the start, as SIGINT is in the background, a shell cannot be told to obey.
+        shell = ["env", "--default-signal=INT", "sh", START, "queue"]
+        process = subprocess.Popen([*apart, *shell], stdout=subprocess.PIPE, text=True, env=environment)
         processes.append(process)
         assert process.stdout is not None
         if process.stdout.readline() != "starting -m medley.serve queue\n":
