@@ -40,7 +40,7 @@ def encode(values: Values) -> bytes:
 
 
 def _scratch() -> BinaryIO:
-    """A file without a name; on Linux in memory: that a disk is full libsndfile does not tell of a file's end."""
+    """A file without a name; on Linux in memory: libsndfile keeps it to itself when a disk is full at a file's end."""
     return open(os.memfd_create("part"), "w+b") if hasattr(os, "memfd_create") else TemporaryFile()
 
 

@@ -7,10 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from functions.separate.layers import State, part_of
-from functions.separate.norms import long_norm
+from functions.separate.norms import EPSILON, whole_norm
 from functions.separate.products import Linear, product
 
-EPSILON = 1e-5  # of nn.LayerNorm and nn.GroupNorm
 ROWS = 672  # of scores that are made at a time, so that they stay in the processor's cache
 LOG2_E = 1 / math.log(2)
 BOUND = 69.0  # of scores: e to them is 2 to +-100, and thousands of such powers can still be added up
@@ -54,7 +53,7 @@ class Layer:
         attended = attention(self.query(normed), self.key(seen), self.value(seen), self.heads)
         x = self.out.plus(attended, x)
         x = self.second.plus(self.first(self.norm_forward(x), "gelu"), x)
-        return _whole_norm(x, self.norm_out) if self.norm_out else x
+        return whole_norm(x, self.norm_out.weight, self.norm_out.bias) if self.norm_out else x
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
@@ -91,14 +90,6 @@ def _by_powers(scores: Tensor, values: Tensor) -> Tensor:
     """
     powers = scores.exp2_()
     return product(powers, values).div_(powers.sum(-1, keepdim=True))
-
-
-def _whole_norm(x: Tensor, norm: Norm) -> Tensor:
-    """`nn.GroupNorm` of one group: over positions and channels together."""
-    if x.is_cuda:
-        return long_norm(x, norm.weight, norm.bias)
-    normed = functional.layer_norm(x, x.shape[1:], eps=EPSILON)
-    return torch.addcmul(norm.bias, normed, norm.weight)
 
 
 def _scaled(state: State, name: str, scale: Tensor, like: Tensor) -> Linear:

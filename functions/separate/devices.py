@@ -153,7 +153,7 @@ class Cuda:
 
     def shrink(self, network: Network) -> None:
         size = self.batch(network)
-        self._graphs.clear()  # each has memory of its own
+        self._graphs.clear()  # they hold memory
         torch.cuda.empty_cache()
         if size == 1:
             raise OutOfMemory(FULL, retry_after=60)

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from functions.separate.norms import long_norm, products
+from functions.separate.norms import EPSILON, products, whole_norm
 from functions.separate.products import Convolution, Gated, Linear, Pair, Transposed
 
-EPSILON = 1e-5  # of nn.GroupNorm
 State = Mapping[str, Tensor]
 
 
@@ -97,7 +96,7 @@ class Residual:
         """The first normalisation, with its weights in the same pass, and GELU: (rows, positions, channels)."""
         batch, rows, positions, channels = inner.shape
         if inner.is_cuda and rows == 1:
-            return functional.gelu(long_norm(inner[:, 0], *self.norm))
+            return functional.gelu(whole_norm(inner[:, 0], *self.norm))
         inner = inner.reshape(batch * rows, positions * channels)
         if positions not in self._norms:
             weight, bias = self.norm

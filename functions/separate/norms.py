@@ -1,15 +1,17 @@
-"""Sums over many positions on a GPU: PyTorch's own kernels leave a row, or a product, to one of its processors."""
+"""Sums over many positions. On a GPU PyTorch's own kernels leave a row, or a product, to one of its processors."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-EPSILON = 1e-5  # of nn.GroupNorm
+EPSILON = 1e-5  # of nn.LayerNorm and nn.GroupNorm
 PIECE = 2048  # positions
 
 
-def long_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def whole_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`nn.GroupNorm` of one group: x (rows, positions, channels) over its positions and channels together."""
+    if not x.is_cuda:
+        return torch.addcmul(bias, functional.layer_norm(x, x.shape[1:], eps=EPSILON), weight)
     count = x[0].numel()
     mean = x.sum((1, 2), keepdim=True, dtype=torch.float32) / count
     centred = x - mean.to(x)

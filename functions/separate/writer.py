@@ -20,7 +20,7 @@ MOST = 32  # encoders: each has a connection to the store, and a part in memory
 REMEMBERED = 16  # parts, over which the speed is measured
 
 Stems = dict[str, Values]  # one part
-Part = tuple[int, Stems, float, list[Future[int]]]  # number, stems, speed, and what becomes of each stem
+Due = tuple[int, Stems, float, list[Future[int]]]  # number, stems, speed, and what becomes of each stem
 
 
 class Writer:
@@ -43,7 +43,7 @@ class Writer:
     ) -> None:
         self._upload, self._recipe, self._stored = upload, recipe, stored
         threads = len(stems) if device == "cpu" else min(MOST, max(len(stems), 2 * processors()))
-        self._waiting: queue.Queue[Part | None] = queue.Queue(max(AHEAD, threads // len(stems)))
+        self._waiting: queue.Queue[Due | None] = queue.Queue(max(AHEAD, threads // len(stems)))
         self._failure: BaseException | None = None
         self._times = deque([time.monotonic()], REMEMBERED + 1)
         self._encoders = ThreadPoolExecutor(threads, thread_name_prefix="parts")

@@ -9,7 +9,7 @@ import torch
 from functions.separate.devices import Cuda, Graph, device_of
 from functions.separate.loading import ensemble
 from functions.separate.networks import Demucs, Ensemble
-from functions.separate.norms import PIECE, long_norm, products
+from functions.separate.norms import PIECE, products, whole_norm
 from medley.errors import OutOfMemory
 from tests.networks import EXACT, QUANTISED, Saved, agreement, ours, separated, separator, small, song, theirs
 
@@ -110,5 +110,5 @@ def test_long_sums(gpu: Cuda, positions: int) -> None:
     x = torch.randn(2, positions, 6, generator=torch.Generator().manual_seed(positions)) + 0.5
     weight, bias = torch.rand(6), torch.rand(6)
     normed = torch.nn.functional.group_norm(x.transpose(1, 2), 1, weight, bias).transpose(1, 2)
-    assert agreement(normed[:, None], long_norm(x.cuda(), weight.cuda(), bias.cuda()).cpu()[:, None]) >= EXACT
+    assert agreement(normed[:, None], whole_norm(x.cuda(), weight.cuda(), bias.cuda()).cpu()[:, None]) >= EXACT
     assert np.allclose(x.transpose(1, 2) @ x, products(x.cuda()).cpu(), rtol=1e-4, atol=1e-4)
