@@ -61,6 +61,18 @@ def test_parts_are_recorded_in_order_whichever_is_stored_first(
             assert np.array_equal(decode(store.kept[UPLOAD.part("r", stem, number)]), values)
 
 
+def test_with_a_gpu_more_are_stored_at_a_time_than_there_are_stems(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "processors", lambda: 2)
+    together = threading.Barrier(4, timeout=LIMIT)
+    store.before = lambda name: together.wait()
+    with Writer(UPLOAD, "r", ("drums", "bass"), "cuda", lambda *about: None) as parts:
+        for number in range(2):
+            parts.put(number, part(number))
+    assert len(store.kept) == 4
+
+
 def test_clipped_samples_are_told_of_each_stem(store: Store) -> None:
     values = np.zeros((2, 100), np.int32)
     values[0, :3] = 2 * SCALE - 1
