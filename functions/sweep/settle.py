@@ -15,8 +15,8 @@ from medley.settings import settings
 from medley.stores.objects import Stat
 
 
-def settle(song: str, stats: Sequence[Stat], *, whole: bool) -> list[Restored]:
-    """Settles one song. Returns the record to restore, if it has none; `whole` says that Redis was emptied."""
+def settle(song: str, stats: Sequence[Stat], *, emptied: bool) -> list[Restored]:
+    """Settles one song. Returns the record to restore, if it has none; `emptied` says that Redis was."""
     if not names.is_hash(song):
         return []  # somebody else's
     job = stores.jobs().get(song)
@@ -25,7 +25,7 @@ def settle(song: str, stats: Sequence[Stat], *, whole: bool) -> list[Restored]:
         if job and job.upload_id == upload.id and job.status != "canceled":
             _settle_current(job, found)
         elif job is None and any(stat.name == upload.manifest for stat in found):
-            record = read_record(upload, found) if whole or _old(found) else None
+            record = read_record(upload, found) if emptied or _old(found) else None
             without += [record] if record else []
         elif _old(found):
             _remove_leftovers(job, upload, found)

@@ -11,10 +11,10 @@ class Sweeps:
         self.redis = client
 
     def emptied(self) -> bool:
-        """Whether Redis has lost everything since the last whole listing."""
+        """Whether Redis has lost everything, and not all of it was read again yet."""
         return not self.redis.exists(names.MARKER)
 
-    def listed_whole(self) -> None:
+    def mark_read_again(self) -> None:
         self.redis.set(names.MARKER, "1")
 
     def cursor(self) -> str:

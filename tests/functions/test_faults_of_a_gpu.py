@@ -5,7 +5,7 @@ import io
 import os
 import signal
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -24,32 +24,16 @@ from medley.names import Upload
 from medley.separation import Separation
 from medley.song import Song
 from tests import sounds
-from tests.backends import KEY, SECRET, redis_like, s3_like
 from tests.networks import ours, separator, small
 
 SONG = "a" * 64
 Fail = Callable[[torch.Tensor], torch.Tensor]
 UPLOAD = Upload(SONG, "first")
-CACHED = (settings.settings, stores.redis, stores.jobs, stores.callbacks, stores.outbox, stores.objects)
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    folder = tmp_path_factory.mktemp("stores")
-    with redis_like("valkey", folder) as redis, s3_like("seaweedfs", folder) as s3:
-        yield {"REDIS_URL": redis, "S3_ENDPOINT": s3, "S3_ACCESS_KEY": KEY, "S3_SECRET_KEY": SECRET}
 
 
 @pytest.fixture
-def queued(servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Job]]:
+def queued(empty_stores: None) -> Callable[[], Job]:
     """A song that waits; what is called gives its record."""
-    for name, value in servers.items():
-        monkeypatch.setenv(name, value)
-    for cached in CACHED:
-        cached.cache_clear()
-    stores.redis().flushall()
-    stores.objects().ready()
-    stores.objects().remove_below("")
     about = Song("A song", Separation("demucs_unittest"), (), 320, "wav", 5, 1.5, 1.0)
     stores.objects().put(UPLOAD.original("wav"), io.BytesIO(audio := sounds.wav()), len(audio))
     assert stores.jobs().accept(UPLOAD, about.record(), 10, None) == "queued"
@@ -59,9 +43,7 @@ def queued(servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator
         assert job is not None
         return job
 
-    yield record
-    for cached in CACHED:
-        cached.cache_clear()
+    return record
 
 
 class Failing:
