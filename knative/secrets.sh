@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the namespace medley, and in it the Secret medley-stores if there is none: new keys for the components redis and s3.
-# With stores of your own make that Secret yourself, with these names, before the first deployment.
+# Stores of your own are told in the environment: REDIS_URL; S3_ENDPOINT with S3_ACCESS_KEY and S3_SECRET_KEY.
 set -eu
 
 random() {
@@ -12,10 +12,13 @@ if kubectl -n medley get secret medley-stores >/dev/null 2>&1; then
   exit
 fi
 password=$(random)
+if [ -n "${S3_ENDPOINT:-}" ]; then
+  : "${S3_ACCESS_KEY:?of $S3_ENDPOINT is wanted}" "${S3_SECRET_KEY:?of $S3_ENDPOINT is wanted}"
+fi
 kubectl -n medley create secret generic medley-stores --from-env-file=/dev/stdin <<END
-REDIS_URL=redis://:$password@redis:6379/0
+REDIS_URL=${REDIS_URL:-redis://:$password@redis:6379/0}
 REDIS_PASSWORD=$password
-S3_ENDPOINT=http://s3:8333
-S3_ACCESS_KEY=$(random)
-S3_SECRET_KEY=$(random)
+S3_ENDPOINT=${S3_ENDPOINT:-http://s3:8333}
+S3_ACCESS_KEY=${S3_ACCESS_KEY:-$(random)}
+S3_SECRET_KEY=${S3_SECRET_KEY:-$(random)}
 END

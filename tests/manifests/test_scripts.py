@@ -29,15 +29,18 @@ def render(folder: Path, overlay: str = "laptop") -> "subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 
-def secrets(folder: Path, secret: int) -> tuple[str, dict[str, str]]:
-    """What kubectl was asked by secrets.sh, and what it was given; `secret` is the status of `get secret`."""
+def secrets(folder: Path, secret: int, **own: str) -> tuple[str, dict[str, str]]:
+    """What kubectl was asked by secrets.sh, and what it was given; `secret` is the status of `get secret`.
+
+    `own` are the stores that the operator has. Raises CalledProcessError.
+    """
     fake = folder / "kubectl"
     fake.write_text(KUBECTL)
     fake.chmod(0o755)
     told, given = folder / "told", folder / "given"
     given.touch()
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "TOLD": str(told), "GIVEN": str(given)}
-    environment |= {"NAMESPACE": str(secret), "SECRET": str(secret)}
+    environment |= {"NAMESPACE": str(secret), "SECRET": str(secret), **own}
     subprocess.run(["sh", str(KNATIVE / "secrets.sh")], check=True, env=environment)
     return told.read_text(), dict(line.split("=", 1) for line in given.read_text().splitlines())
 
@@ -111,3 +114,18 @@ def test_secrets_that_are_there_are_left_alone(tmp_path: Path) -> None:
     told, given = secrets(tmp_path, 0)
     assert "create" not in told
     assert given == {}
+
+
+def test_secrets_name_stores_of_ones_own(tmp_path: Path) -> None:
+    own = {"S3_ENDPOINT": "https://s3.test", "S3_ACCESS_KEY": "me", "S3_SECRET_KEY": "a+b/c=="}
+    told, given = secrets(tmp_path, 1, **own)
+    assert own.items() <= given.items()
+    assert "a+b/c==" not in told
+    assert given["REDIS_PASSWORD"] in given["REDIS_URL"]
+    assert secrets(tmp_path, 1, REDIS_URL="redis://me:x@redis.test")[1]["REDIS_URL"] == "redis://me:x@redis.test"
+
+
+def test_a_store_of_ones_own_wants_its_keys(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        secrets(tmp_path, 1, S3_ENDPOINT="https://s3.test", S3_ACCESS_KEY="me")
+    assert "create secret" not in (tmp_path / "told").read_text()
