@@ -4,13 +4,14 @@ SONG   ?= examples/slow_motion_dream.mp3
 
 # Of images and clusters. dev.local is no registry: Knative takes such images as they lie on its nodes.
 REGISTRY ?= dev.local
-TAG      ?= $(shell git describe --always --dirty 2>/dev/null || echo latest)
+# By content: other code is another tag and so a new revision, other manifests alone are not.
+TAG      ?= $(shell find functions medley requirements.lock -type f ! -path '*/__pycache__/*' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-12)
 OVERLAY  ?= laptop
 BUILDER  ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool))))
 IMAGES    = $(patsubst functions/%/Dockerfile,%,$(wildcard functions/*/Dockerfile))
 
 .DEFAULT_GOAL := help
-.PHONY: help song up test unit lint format lock lock-benchmarks clean images push manifests deploy undeploy \
+.PHONY: help song up test unit lint format lock lock-benchmarks clean tag images push manifests deploy undeploy \
   cluster cluster-down test-cluster test-gpu
 
 help:  ## What there is to run
@@ -94,6 +95,9 @@ clean: cluster-down  ## Remove what was built here; songs and stems stay
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements.lock
 	$(BIN)/pip install --disable-pip-version-check -q --no-deps -e .
 	touch $@
+
+tag:  ## Print the TAG of this code's images
+	@echo $(TAG)
 
 images:  ## Build REGISTRY/<function>:TAG with docker, podman or buildah; BASE= and PIP_ARGS= go to the Dockerfiles
 	@test -n "$(BUILDER)" || { echo "none of docker, podman and buildah is here" >&2; exit 1; }

@@ -6,11 +6,10 @@ set -eu
 cd "$(dirname "$0")/../.."
 export BUILDAH_ISOLATION=chroot BUILDAH_LAYERS=true
 
-# By content: another tag is another revision, the same is none.
-tag=$(git ls-files -co --exclude-standard functions medley requirements.lock | xargs sha256sum | sha256sum | cut -c1-12)
+tag=$(make -s tag)
 
 sh tests/knative/images/base.sh >&2
-make -s images BUILDER=buildah BASE=localhost/base REGISTRY=dev.local TAG="$tag" >&2
+make -s images BUILDER=buildah BASE=localhost/base REGISTRY=dev.local >&2
 for store in valkey seaweedfs nginx; do
   buildah build -f tests/knative/images/$store.Dockerfile --build-arg BASE=localhost/base -t dev.local/$store:test . >&2
 done

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import yaml
 
 from medley import names
 from medley.settings import STORES, read
-from tests.manifests.rendering import KNATIVE, OVERLAYS, functions, overlay, renderer
+from tests.manifests.rendering import KNATIVE, OVERLAYS, ROOT, functions, overlay, renderer
 
 KUBECTL = """#!/bin/sh
 # A cluster that has nothing yet, or the Secret already: tells what it was asked, and keeps what it was given.
@@ -129,3 +130,20 @@ def test_a_store_of_ones_own_wants_its_keys(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         secrets(tmp_path, 1, S3_ENDPOINT="https://s3.test", S3_ACCESS_KEY="me")
     assert "create secret" not in (tmp_path / "told").read_text()
+
+
+def test_other_code_is_another_tag_and_other_manifests_are_not(tmp_path: Path) -> None:
+    for name in ("functions", "medley", "knative"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("Makefile", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+
+    def tag() -> str:
+        return subprocess.run(["make", "-s", "tag"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    before = tag()
+    assert re.fullmatch(r"[0-9a-f]{12}\n", before)
+    (tmp_path / "knative" / "secrets.sh").write_text("")
+    assert tag() == before
+    (tmp_path / "functions" / "start.sh").write_text("")
+    assert tag() != before
