@@ -70,7 +70,7 @@ def at_home(folder: Path, port: int, function: int) -> Path:
     """The configuration with this machine's folder, ports and function."""
     (folder / "resolver.conf").write_text("resolver 127.0.0.1;\n")
     changes = {"/tmp/": f"{folder}/", "listen 8080": f"listen 127.0.0.1:{port}"}
-    changes["worker_processes auto"] = "user root" if os.geteuid() == 0 else "worker_processes 1"
+    changes["worker_processes 2"] = "user root" if os.geteuid() == 0 else "worker_processes 1"
     changes |= {"http://$service;": f"http://127.0.0.1:{function};", "/dev/stdout": f"{folder}/access"}
     text = CONFIG
     for shipped, here in changes.items():
