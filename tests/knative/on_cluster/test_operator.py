@@ -20,6 +20,7 @@ from tests.manifests.rendering import ROOT
 BLOCKS = blocks()
 NOT_RUN = {  # and why
     "make images push": "there is no registry",
+    "kubectl -n medley patch pvc": "the volumes here are folders, which have no size to change",
 }
 
 
@@ -87,7 +88,7 @@ def test_it_is_watched(page: Page, command: str) -> None:
 
 
 def test_a_song_is_in_the_log(page: Page) -> None:
-    told = page.run(block("kubectl -n medley exec redis-0"))
+    told = page.run(block("kubectl -n medley exec redis-0 -- valkey-cli lrange"))
     assert {"upload", "separate"} <= set(re.findall(r"\.(\w+)\.info:", told))
 
 
@@ -122,6 +123,12 @@ def test_a_secret_is_rotated_and_nothing_is_lost(page: Page) -> None:
     until(120, lambda: status(page) == "succeeded")
     with urllib.request.urlopen(f"{page.gateway}/apiv1/track/{page.song}/vocals", timeout=60) as answer:
         assert len(answer.read()) > 100_000
+
+
+@pytest.mark.timeout(600)  # the next ping comes within five minutes
+def test_records_are_read_again(page: Page) -> None:
+    page.run(block("kubectl -n medley exec redis-0 -- valkey-cli flushall"))
+    eventually(lambda: status(page) == "succeeded", 400, pause=2)
 
 
 def test_an_old_revisions_pod_is_ended(page: Page) -> None:
