@@ -109,8 +109,14 @@ def ready(pod: Document) -> bool:
 
 
 def asleep(function: str, limit: float = 120) -> None:
-    """Waits until it has no pod at all."""
-    eventually(lambda: not pods(function), limit, pause=1)
+    """Waits until it has no pod at all. Fails with what keeps one: its states and the end of its log."""
+    try:
+        eventually(lambda: not pods(function), limit, pause=1)
+    except AssertionError as error:
+        name = f"serving.knative.dev/service={function}"
+        state = kubectl("get", "pods", "-o", "wide", "-l", name)
+        log = kubectl("logs", "-l", name, "--all-containers", "--prefix", "--tail=40")
+        raise AssertionError(f"{function} is awake after {limit:g} s\n{state}\n{log}") from error
 
 
 @contextlib.contextmanager
