@@ -1,8 +1,11 @@
 """Removing: the record is marked first, so that nothing of the song reappears; then its objects go."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from medley import events, logs, names, stores
 from medley.announce import announce, announce_recorded
-from medley.errors import NotFinished, NotFound
+from medley.errors import NotFinished, NotFound, Unavailable
 from medley.job import Job
 from medley.models import MODELS
 from medley.output import parse
@@ -15,9 +18,10 @@ def remove_whole(song: str) -> str:
     upload = stores.jobs().remove(song, event)
     if upload is None:
         raise NotFound("There is no song with this hash.")
-    announce_recorded(event)
-    _announce_callbacks(song)
-    remove_song(upload)
+    with _marked(song):
+        announce_recorded(event)
+        _announce_callbacks(song)
+        remove_song(upload)
     logs.info("song removed", hash=song)
     return "Song removed"
 
@@ -34,10 +38,20 @@ def remove_one(song: str, track: str) -> str:
         raise NotFinished(f"The song is {status or 'gone'}; remove the whole song, or wait for its end.", state=status)
     if not removed:
         raise NotFound(f"{name} has been removed already.")
-    announce_recorded(event)
-    remove_track(names.Upload(song, upload), name, job)
+    with _marked(song):
+        announce_recorded(event)
+        remove_track(names.Upload(song, upload), name, job)
     logs.info("track removed", hash=song, track=name)
     return "Track removed"
+
+
+@contextmanager
+def _marked(song: str) -> Iterator[None]:
+    """What follows on the mark. A store that is away then is no failure: the client would ask again and be told 404."""
+    try:
+        yield
+    except Unavailable as error:
+        logs.error("what is marked as removed is left to the sweep", hash=song, error=error.detail)
 
 
 def _track(job: Job, track: str) -> str:
