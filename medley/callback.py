@@ -42,7 +42,7 @@ class Callback:
     state: str = "waiting"
     status: str = ""  # how the job ended
     since: float = 0.0  # when it became due
-    tries: int = 0  # attempts begun; that of a claim is its fence
+    tries: int = 0  # attempts begun or asked for by hand; that of a claim is its fence
     attempts: tuple[Attempt, ...] = field(default=())
 
     @classmethod

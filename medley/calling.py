@@ -29,9 +29,9 @@ def attempt(callback_id: str) -> None:
     again = next_attempt(claimed, settings().callback_schedule, retry_after) if state == "due" else None
     if state == "due" and again is None:
         state = "failed"
-    stores.callbacks().record(claimed, tried, state, again)
+    counts = stores.callbacks().record(claimed, tried, state, again)
     logs.info("callback", hash=claimed.song, callback=claimed.id, host=claimed.host, state=state, answer=tried.status)
-    if state != "due":
+    if counts and state != "due":
         _forget(claimed)
 
 

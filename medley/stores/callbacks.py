@@ -39,12 +39,15 @@ class Callbacks:
         record = dict(zip(flat[::2], flat[1::2], strict=True))
         return read_callback(callback, record) if record else None
 
-    def record(self, callback: Callback, attempt: Attempt, state: str, again: float | None) -> None:
-        """Records the attempt of a claim, the state after it, and when the next one is due if it is not settled."""
+    def record(self, callback: Callback, attempt: Attempt, state: str, again: float | None) -> bool:
+        """Records the attempt of a claim, the state after it, and when the next one is due if it is not settled.
+
+        False when another attempt has been begun or asked for since, whose state it is.
+        """
         keys = [names.callback_key(callback.id), names.CALLBACKS]
         when = "" if again is None else again
         args = (callback.id, callback.tries, json.dumps(asdict(attempt)), state, when, KEEP_SETTLED)
-        self.redis.run("record_attempt", keys, *args)
+        return bool(self.redis.run("record_attempt", keys, *args))
 
     def again(self, callback: str, song: str) -> str | None:
         """Makes it due now. Returns its state before, None when the song has no such callback."""

@@ -95,3 +95,19 @@ def test_a_callback_restored_with_a_queued_song_waits_for_its_end(jobs: Jobs, ca
     restored = callbacks.claim("d", 30)
     assert restored is not None
     assert (restored.url, restored.has_data) == ("http://d.example/", False)
+
+
+def test_a_callback_sent_again_while_it_is_tried_is_tried_once_more(jobs: Jobs, callbacks: Callbacks) -> None:
+    due(jobs)
+    claimed = callbacks.claim("c", 30)
+    assert claimed is not None
+    assert callbacks.again("c", A) == "due"
+    assert not callbacks.record(claimed, Attempt(time.time(), 0.1, 200), "delivered", None)
+    assert callbacks.due(5) == ["c"]
+    last = callbacks.claim("c", 30)
+    assert last is not None
+    assert callbacks.record(last, Attempt(time.time(), 0.1, 204), "delivered", None)
+    kept = callbacks.get("c")
+    assert kept is not None
+    assert [attempt.status for attempt in kept.attempts] == [200, 204]
+    assert callbacks.due(5) == []
