@@ -6,6 +6,7 @@ from itertools import groupby
 
 from functions.sweep.restore import Restored, callback_id, read_record, read_stored
 from medley import events, logs, names, stores
+from medley.announce import announce_recorded
 from medley.job import Job
 from medley.models import MODELS
 from medley.names import Upload
@@ -115,7 +116,8 @@ def _record_file(job: Job, stat: Stat) -> None:
 def _expire(job: Job) -> None:
     """Removes a song that was kept for long enough, as its client would."""
     event = events.build(names.SONG_REMOVED, "sweep", job.song, {"hash": job.song, "track": None})
-    upload = stores.jobs().remove(job.song, event)
+    upload = stores.jobs().remove(job.song, event, job.upload_id)
     if upload:
+        announce_recorded(event)
         remove_song(upload)
         logs.info("song expired", hash=job.song)

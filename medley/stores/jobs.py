@@ -101,11 +101,14 @@ class Jobs:
 
     # --- From delete and sweep ---
 
-    def remove(self, song: str, event: str) -> names.Upload | None:
-        """Marks a song as removed. Returns the upload whose objects are to go, None when there is no such song."""
+    def remove(self, song: str, event: str, only: str = "") -> names.Upload | None:
+        """Marks a song as removed, or `only` one upload of it: it may have been accepted again since it was looked at.
+
+        Returns the upload whose objects are to go, None when there is no such song.
+        """
         keys = [names.song_key(song), names.lease_key(song), names.TO_WORKER]
         keys += [names.CALLBACKS, names.OUTBOX, names.REMOVING]
-        upload = self.redis.run("remove", keys, song, time.time(), event, names.callback_key(""))
+        upload = self.redis.run("remove", keys, song, time.time(), event, names.callback_key(""), only)
         return names.Upload(song, upload) if upload else None
 
     def forget(self, upload: names.Upload, keep: float) -> None:

@@ -217,6 +217,13 @@ def test_removing_a_song_cancels_its_job(jobs: Jobs, callbacks: Callbacks) -> No
     assert jobs.removing() == [f"{A}/first"]
 
 
+def test_only_the_upload_that_was_meant_is_removed(jobs: Jobs) -> None:
+    accept(jobs, A, "second")
+    assert jobs.remove(A, "event", "first") is None
+    assert jobs.get(A).status == "queued"  # type: ignore[union-attr]
+    assert jobs.remove(A, "event", "second") == upload(A, "second")
+
+
 def test_removing_a_finished_song_drops_its_callbacks(jobs: Jobs, callbacks: Callbacks) -> None:
     accept(jobs, A, call=callback("c"))
     jobs.finish(claim(jobs), "succeeded", "event", {})

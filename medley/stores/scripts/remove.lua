@@ -1,8 +1,9 @@
 -- Marks a song as removed: from here on every fence fails. Clients that wait for its end are told that it was canceled.
--- KEYS song, lease, toWorker, callbacks, outbox, removing   ARGV hash, now, event, prefix of callback keys
--- Returns the upload whose objects are to be removed, or false when there is no such song.
+-- KEYS song, lease, toWorker, callbacks, outbox, removing   ARGV hash, now, event, prefix of callback keys, the upload it must be ("" for any)
+-- Returns the upload whose objects are to be removed, or false when there is no such song or it has another upload.
 local status, upload = unpack(redis.call('HMGET', KEYS[1], 'status', 'upload'))
 if not status or status == 'canceled' then return false end
+if ARGV[5] ~= '' and upload ~= ARGV[5] then return false end
 local waiting = status == 'queued' or status == 'processing'
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if field:sub(1, 9) == 'callback:' then
