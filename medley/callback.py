@@ -50,6 +50,11 @@ class Callback:
         """The place of a callback that was not asked for."""
         return cls("", "")
 
+    def stored(self) -> dict[str, Any]:
+        """Its object, by which it outlives Redis."""
+        about = {"url": self.url, "created": self.created}
+        return about | {"data": self.data} if self.has_data else about
+
     @property
     def host(self) -> str:
         """What others may see of it: never the whole URL, never the data."""

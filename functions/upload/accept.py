@@ -52,7 +52,7 @@ def join(job: Job, callback: Callback | None) -> str | None:
     """Adds a callback to a song that is there already; None when it has gone meanwhile."""
     if callback is None:
         return KNOWN[job.status]
-    _store_callback(job.upload, callback)
+    stores.objects().put_json(job.upload.callback(callback.id), callback.stored())
     status = stores.jobs().attach(job.upload, callback)
     if status not in KNOWN:
         stores.objects().remove([job.upload.callback(callback.id)])
@@ -108,15 +108,9 @@ def _store(upload: names.Upload, asked: Asked, options: Options, probe: Probe) -
     asked.file.seek(0)
     stores.objects().put(upload.original(about.extension), asked.file, asked.size)
     if options.callback:
-        _store_callback(upload, options.callback)
+        stores.objects().put_json(upload.callback(options.callback.id), options.callback.stored())
     stores.objects().put_json(upload.manifest, about.record() | {"outputs": about.outputs})
     return about
-
-
-def _store_callback(upload: names.Upload, callback: Callback) -> None:
-    about = {"url": callback.url, "created": callback.created}
-    data = {"data": callback.data} if callback.has_data else {}
-    stores.objects().put_json(upload.callback(callback.id), about | data)
 
 
 def _discard(upload: names.Upload) -> None:

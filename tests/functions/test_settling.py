@@ -1,11 +1,14 @@
 """What a sweep does with one song, beside what comes in between."""
 
 import time
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from functions.sweep import settle
-from medley import publish, settings, stores
+from medley import names, publish, settings, stores
+from medley.callback import Callback
 from medley.names import Upload
 from medley.separation import Separation
 from medley.song import Song
@@ -26,11 +29,19 @@ def kept_for_a_day(empty_stores: None, called: Called, monkeypatch: pytest.Monke
     publish._pool.cache_clear()
 
 
-def ended(upload: Upload, seconds_ago: float) -> list[Stat]:
+def ended(upload: Upload, seconds_ago: float, *callbacks: Callback) -> list[Stat]:
     """A song that ended a while ago. Returns its objects."""
     stores.objects().put_json(upload.manifest, ABOUT)
-    stores.jobs().restore(upload, {**ABOUT, "status": "succeeded", "finished": time.time() - seconds_ago}, ())
+    for callback in callbacks:
+        stores.objects().put_json(upload.callback(callback.id), callback.stored())
+    fields = {**ABOUT, "status": "succeeded", "finished": time.time() - seconds_ago}
+    stores.jobs().restore(upload, fields, callbacks)
     return list(stores.objects().list())
+
+
+def old(found: list[Stat]) -> list[Stat]:
+    """As if nobody could be at them any more."""
+    return [replace(stat, modified=0.0) for stat in found]
 
 
 def test_a_song_that_was_kept_for_long_enough_is_removed_and_that_is_told(kept_for_a_day: None, called: Called) -> None:
@@ -50,3 +61,34 @@ def test_a_song_that_is_accepted_again_meanwhile_is_kept(kept_for_a_day: None, c
     settle._expire(looked_at)
     assert stores.jobs().get(SONG).status == "succeeded"  # type: ignore[union-attr]
     assert called.bodies == []
+
+
+def test_a_callback_that_was_settled_so_long_ago_that_redis_forgot_it_leaves_the_store(empty_stores: None) -> None:
+    callbacks = [Callback(name, "http://example.com/", created=1.0) for name in ("settled", "due")]
+    found = old(ended(FIRST, 0, *callbacks))
+    stores.redis().delete(names.callback_key("settled"))
+    settle.settle(SONG, found, emptied=False)
+    assert {stat.name for stat in stores.objects().list()} == {FIRST.manifest, FIRST.callback("due")}
+    settle.settle(SONG, old(list(stores.objects().list())), emptied=False)
+    assert stores.jobs().get(SONG).callbacks == ("due",)  # type: ignore[union-attr]
+
+
+def test_a_callback_that_goes_over_to_another_upload_is_read_once(
+    empty_stores: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(SECOND, 0)
+    asked = Callback("c", "http://example.com/", None, has_data=True, created=1.0)
+    stores.objects().put_json(FIRST.manifest, ABOUT)
+    stores.objects().put_json(FIRST.callback("c"), asked.stored())
+    read = stores.objects().read_json
+
+    def read_and_gone(name: str) -> Any:
+        """Somebody removes it right after it was read."""
+        about = read(name)
+        stores.objects().remove([name])
+        return about
+
+    monkeypatch.setattr(stores.objects(), "read_json", read_and_gone)
+    settle.settle(SONG, old(list(stores.objects().list())), emptied=False)
+    assert read(SECOND.callback("c")) == {"url": "http://example.com/", "created": 1.0, "data": None}
+    assert stores.callbacks().due(5) == ["c"]
