@@ -15,7 +15,7 @@ from medley.errors import BadOption
 
 MAX_URL = 2048  # characters
 MAX_DATA = 64 * 1024  # bytes as JSON: a callback carries links, not files
-MAX_CALLBACKS = 100  # of one song that are not settled: equal uploads share it
+MAX_CALLBACKS = 100  # of one song that are not settled, and as many that are: equal uploads share it
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ def worker_key(worker: str) -> str:
 
 
 def callback_key(callback: str) -> str:
-    """hash: one callback: url, data, job, state, attempts. Ends two days after its last attempt."""
+    """hash: one callback: url, data, job, state, attempts. Ends two days after its last attempt, or sooner if its
+    song gets many more."""
     return f"callback:{callback}"
 
 

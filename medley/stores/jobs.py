@@ -57,7 +57,10 @@ class Jobs:
         return str(self.redis.run("accept", keys, upload.song, upload.id, longest, *_asked(call), *_flat(fields)))
 
     def attach(self, upload: names.Upload, callback: Callback) -> str | None:
-        """Adds a callback. Returns the song's status, "full" when it has too many, None when it has another upload."""
+        """Adds a callback, in place of the oldest settled one where those are many.
+
+        Returns the song's status, "full" when too many are not settled, None when it has another upload.
+        """
         keys = [names.song_key(upload.song), names.callback_key(callback.id), names.CALLBACKS]
         args = (upload.song, upload.id, *_asked(callback), MAX_CALLBACKS, names.callback_key(""))
         status = self.redis.run("attach", keys, *args)

@@ -191,6 +191,19 @@ def test_callbacks_that_are_settled_leave_room_for_others(jobs: Jobs, callbacks:
     assert jobs.attach(upload(A), callback("one more")) == "succeeded"
 
 
+def test_the_oldest_settled_callbacks_leave_for_others(jobs: Jobs, callbacks: Callbacks) -> None:
+    finish(jobs)
+    ids = [f"{number:03d}" for number in range(MAX_CALLBACKS + 2)]
+    for id_ in ids:
+        jobs.attach(upload(A), callback(id_))
+        claimed = callbacks.claim(id_, 30)
+        assert claimed is not None
+        callbacks.record(claimed, Attempt(time.time(), 0.1, 204), "delivered", None)
+    assert jobs.attach(upload(A), callback("waits")) == "succeeded"
+    assert jobs.get(A).callbacks == (*ids[2:], "waits")  # type: ignore[union-attr]
+    assert [callbacks.get(id_) is None for id_ in ids[:3]] == [True, True, False]
+
+
 def test_callbacks_of_which_nothing_is_known_leave_the_record(jobs: Jobs) -> None:
     accept(jobs, A, call=callback("c"))
     jobs.attach(upload(A), callback("d"))

@@ -1,17 +1,27 @@
--- Adds a callback to a song that is in work or has succeeded; it is due at once if the job has ended.
+-- Adds a callback to a song that is in work or has succeeded; it is due at once if the job has ended. Of those that are
+-- settled the oldest leave the record for it: every script about the song goes through them all.
 -- KEYS song, callback, callbacks
--- ARGV hash, upload, callback, url, data, now, how many that are not settled a song may have, prefix of callback keys
+-- ARGV hash, upload, callback, url, data, now, how many that are not settled and how many that are a song may have, prefix of callback keys
 -- Returns the song's status, "full", or false when the record names another upload by now.
 local status, upload = unpack(redis.call('HMGET', KEYS[1], 'status', 'upload'))
 if upload ~= ARGV[2] or status == 'canceled' or status == 'failed' then return false end
-local count = 0
+local count, settled = 0, {}
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if field:sub(1, 9) == 'callback:' then
-    local state = redis.call('HGET', ARGV[8] .. field:sub(10), 'state')
-    if state == 'waiting' or state == 'due' then count = count + 1 end
+    local state, created = unpack(redis.call('HMGET', ARGV[8] .. field:sub(10), 'state', 'created'))
+    if state == 'waiting' or state == 'due' then
+      count = count + 1
+    else
+      settled[#settled + 1] = {field = field, created = tonumber(created or 0)}
+    end
   end
 end
 if count >= tonumber(ARGV[7]) then return 'full' end
+table.sort(settled, function(a, b) return a.created < b.created end)
+for i = 1, #settled - tonumber(ARGV[7]) do
+  redis.call('HDEL', KEYS[1], settled[i].field)
+  redis.call('DEL', ARGV[8] .. settled[i].field:sub(10))
+end
 redis.call('HSET', KEYS[1], 'callback:' .. ARGV[3], '')
 redis.call('HSET', KEYS[2], 'song', ARGV[1], 'upload', ARGV[2], 'url', ARGV[4], 'data', ARGV[5], 'created', ARGV[6], 'state', 'waiting')
 if status == 'succeeded' then
