@@ -4,12 +4,17 @@ import fcntl
 import json
 import os
 import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 RUN = "run.json"
+LOCK = "lock"  # held by the owner: who has the process id in run.json may be somebody else by now
 LOG = "medley.log"
 ROOM = 200_000_000  # bytes that must be free at start: less than a song with its stems helps nobody
+TRIES = 25  # at the lock: for an instant, those who ask whether there is an owner keep one from becoming it
+AGAIN = 0.02  # s between two
 
 
 class Trouble(Exception):
@@ -17,19 +22,32 @@ class Trouble(Exception):
 
 
 def take(data: Path) -> IO[bytes]:
-    """Makes the folder if need be and becomes its owner, until the file given back is closed. Raises Trouble."""
+    """Makes the folder if need be and becomes its owner, until the file given back is closed. Raises Trouble.
+
+    What an owner that crashed left in run.json goes.
+    """
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         _probe(data)
-        lock = (data / "lock").open("wb")
+        lock = (data / LOCK).open("wb")
     except OSError as error:
         raise Trouble(f"{data} cannot be written: {error.strerror}. Choose another folder with --data.") from error
+    for _ in range(TRIES):
+        if _locks(lock, fcntl.LOCK_EX):
+            forget_run(data)
+            return lock
+        time.sleep(AGAIN)
+    lock.close()
+    raise Trouble(f"another `medley up` runs on {data}. Stop it, or choose another folder with --data.")
+
+
+def _locks(file: IO[bytes], kind: int) -> bool:
+    """Whether a lock can be had at once; it stands until the file is closed."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise Trouble(f"another `medley up` runs on {data}. Stop it, or choose another folder with --data.") from error
-    return lock
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _probe(data: Path) -> None:
@@ -62,12 +80,19 @@ def write_private(file: Path, text: str) -> None:
 
 def read_run(data: Path) -> dict[str, Any]:
     """What runs on a data folder. Raises Trouble when nothing does."""
-    try:
-        about = json.loads((data / RUN).read_text())
-        os.kill(about["pid"], 0)
-    except (OSError, ValueError, KeyError) as error:
-        raise Trouble(f"no `medley up` runs on {data}.") from error
-    return dict(about)
+    about = None
+    with suppress(OSError, ValueError):
+        if _is_taken(data):
+            about = json.loads((data / RUN).read_text())
+    if not isinstance(about, dict):
+        raise Trouble(f"no `medley up` runs on {data}.")
+    return about
+
+
+def _is_taken(data: Path) -> bool:
+    """Whether the folder has an owner. Raises OSError where there never was one."""
+    with (data / LOCK).open("rb") as lock:
+        return not _locks(lock, fcntl.LOCK_SH)
 
 
 def forget_run(data: Path) -> None:

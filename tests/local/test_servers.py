@@ -7,7 +7,9 @@ import os
 import signal
 import stat
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -200,12 +202,50 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_what_runs_is_known_while_it_runs(tmp_path: Path) -> None:
     with pytest.raises(Trouble, match="no `medley up` runs"):
         folder.read_run(tmp_path)
+    with folder.take(tmp_path):
+        folder.write_run(tmp_path, {"pid": os.getpid(), "ready": True})
+        assert folder.read_run(tmp_path)["ready"] is True
+        assert stat.S_IMODE((tmp_path / folder.RUN).stat().st_mode) == 0o600
+        folder.forget_run(tmp_path)
+        with pytest.raises(Trouble, match="no `medley up` runs"):
+            folder.read_run(tmp_path)
+
+
+def test_what_a_crash_left_is_nothing_that_runs(tmp_path: Path) -> None:
+    """Whatever process has got its id since."""
+    folder.take(tmp_path).close()
     folder.write_run(tmp_path, {"pid": os.getpid(), "ready": True})
-    assert folder.read_run(tmp_path)["ready"] is True
-    assert stat.S_IMODE((tmp_path / folder.RUN).stat().st_mode) == 0o600
-    folder.forget_run(tmp_path)
     with pytest.raises(Trouble, match="no `medley up` runs"):
         folder.read_run(tmp_path)
+    with folder.take(tmp_path), pytest.raises(Trouble, match="no `medley up` runs"):
+        folder.read_run(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "5", "{", ""])
+def test_a_file_that_says_nothing_is_nothing_that_runs(tmp_path: Path, text: str) -> None:
+    with folder.take(tmp_path):
+        (tmp_path / folder.RUN).write_text(text)
+        with pytest.raises(Trouble, match="no `medley up` runs"):
+            folder.read_run(tmp_path)
+
+
+def test_asking_does_not_keep_an_owner_out(tmp_path: Path) -> None:
+    folder.take(tmp_path).close()
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set():
+            with suppress(Trouble):
+                folder.read_run(tmp_path)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(100):
+            folder.take(tmp_path).close()
+    finally:
+        ended.set()
+        asking.join()
 
 
 def test_a_line_that_is_relayed_stands_in_the_stream_once(tmp_path: Path) -> None:
