@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -38,11 +38,11 @@ data_option = click.option(
     help="Time between two sweeps, instead of the manifest's.",
 )
 @click.option("--broker-port", default=0, help="The Broker's port; 0: any that is free.")
-def up(port: int, data: Path, workers: int, models: tuple[str, ...], ping_seconds: float, broker_port: int) -> None:
+@click.option("--parent", default=0, hidden=True)
+def up(**asked: Any) -> None:
     """Run the whole service on this machine, until Ctrl-C."""
-    options = service.Options(data, port, workers, models, ping_seconds, broker_port)
     try:
-        service.run(options, process.inherited())
+        service.run(service.Options(**asked), process.inherited())
     except Trouble as error:
         raise click.ClickException(str(error)) from error
 

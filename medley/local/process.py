@@ -129,6 +129,14 @@ def die_with_parent() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def end_with(parent: int) -> None:
+    """From now on this process is sent SIGTERM when its parent ends, however that ends. Linux only."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it has ended before
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def end_leftovers(data: Path) -> None:
     """Kills what a killed `medley up` on the same folder left: children of its children. Linux only."""
     mark = f"{MARK}={data}".encode()

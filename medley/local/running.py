@@ -33,7 +33,7 @@ class Local:
         self.data = data
         self._environment = {**process.inherited(), **(environment or {})}
         self._command = [sys.executable, "-m", "medley", "up", "--data", str(data)]
-        self._command += ["--port", str(port), "--workers", str(workers), *options]
+        self._command += ["--port", str(port), "--workers", str(workers), "--parent", str(os.getpid()), *options]
         self._command += [word for model in models for word in ("--model", model)]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -47,10 +47,15 @@ class Local:
         self.stop()
 
     def start(self) -> None:
-        """Starts it and waits until it is ready; what it prints goes to output.txt in its folder. Raises Trouble."""
+        """Starts it and waits until it is ready; what it prints goes to output.txt in its folder. Raises Trouble.
+
+        It has a session of its own: Ctrl-C reaches it through us only, as a second signal would end it at once.
+        """
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data / "output.txt").open("wb") as output:
-            self._process = subprocess.Popen(self._command, stdout=output, stderr=output, env=self._environment)
+            self._process = subprocess.Popen(
+                self._command, stdout=output, stderr=output, env=self._environment, start_new_session=True
+            )
         try:
             self.wait(lambda about: about["ready"] and about["pid"] == self._pid, START)
         except Trouble:

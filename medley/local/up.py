@@ -35,7 +35,10 @@ NO_WEIGHTS = "demucs_unittest"  # the model that needs none
 
 @dataclass(frozen=True)
 class Options:
-    """What `medley up` was asked for. Ports of 0 are any that are free; `ping_seconds` 0: the manifest's schedule."""
+    """What `medley up` was asked for. Ports of 0 are any that are free; `ping_seconds` 0: the manifest's schedule.
+
+    `parent` is the process that it ends with, 0 if it does with none.
+    """
 
     data: Path
     port: int = 5000
@@ -43,6 +46,7 @@ class Options:
     models: tuple[str, ...] = ()
     ping_seconds: float = 0.0
     broker_port: int = 0
+    parent: int = 0
 
 
 def run(options: Options, environment: Mapping[str, str]) -> None:
@@ -86,6 +90,8 @@ class _Up:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop, work)
+        if self.options.parent:
+            process.end_with(self.options.parent)
         with contextlib.suppress(asyncio.CancelledError):
             await work
 
