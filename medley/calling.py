@@ -12,7 +12,6 @@ from medley.address import Refused, Unresolved, judge, post
 from medley.callback import Attempt, Callback, next_attempt, sign
 from medley.errors import MedleyError
 from medley.job import Job
-from medley.models import MODELS
 from medley.names import API, Upload
 from medley.settings import settings
 
@@ -75,9 +74,9 @@ def _body(callback: Callback) -> bytes:
 
 def _stems(job: Job | None, callback: Callback) -> dict[str, str]:
     """Where the stems are, by name; none unless the song succeeded."""
-    if job is None or job.model not in MODELS or callback.status != "succeeded":
+    if job is None or callback.status != "succeeded":
         return {}
-    left = [stem for stem in MODELS[job.model].stems if stem not in job.removed]
+    left = [stem for stem in job.stems if stem not in job.removed]
     return {stem: f"{API}/track/{job.song}/{stem}" for stem in left}
 
 

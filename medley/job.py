@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from medley import names
+from medley.models import MODELS
 from medley.names import Upload
 from medley.separation import Computed, Separation, read_computed
 
@@ -55,6 +56,12 @@ class Job:
     @property
     def model(self) -> str:
         return self.separation.model
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Those of its model; where that is not installed any more, those that it was separated into so far."""
+        known = MODELS.get(self.model)
+        return known.stems if known else tuple(sorted(self.clipped))
 
     @property
     def ended(self) -> bool:

@@ -46,5 +46,4 @@ def known(found: Iterable[EntryPoint]) -> dict[str, Model]:
 
 MODELS = known(entry_points(group="medley.models"))
 SEPARATORS = "medley.separators"  # the group of what makes the networks of such a model
-STEMS = frozenset(stem for model in MODELS.values() for stem in model.stems)
 ALIASES = {"base": "bass"}  # what existing clients call it

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from medley.errors import BadTrack, NotFound
-from medley.models import ALIASES, STEMS
+from medley.models import ALIASES
 
 WAV_HEADER = 44  # bytes
 CONTENT_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac"}
@@ -54,6 +54,8 @@ def parse(track: str, stems: tuple[str, ...], bitrate: int = DEFAULT_BITRATE) ->
 
     Raises BadTrack for a format and NotFound for a stem that there is not.
     """
+    if not stems:
+        raise NotFound("The stems of this song are not known: its model is not installed here any more.")
     name, _, format_ = track.partition(".")
     format_ = format_ or "mp3"
     if format_ not in FORMATS:
@@ -73,7 +75,7 @@ def parse_file(file: str) -> Output | None:
     if match is None:
         return None
     complement, stem, bitrate, format_ = match.groups()
-    if stem not in STEMS or format_ not in FORMATS:
+    if stem == "original" or format_ not in FORMATS:
         return None
     kbits = int(bitrate) if bitrate else DEFAULT_BITRATE
     return Output(stem, format_, kbits if format_ == "mp3" else 0, bool(complement))

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from medley import stores
 from medley.job import Job
-from medley.models import MODELS, STEMS
 from medley.names import Upload
 from medley.output import parse_file
 from medley.settings import settings
@@ -19,7 +18,7 @@ def remove_song(upload: Upload) -> None:
 
 def remove_track(upload: Upload, track: str, job: Job | None) -> None:
     """Removes the parts of a stem and every file made with it, or the original, once it is marked as removed."""
-    stems = MODELS[job.model].stems if job and job.model in MODELS else tuple(STEMS)
+    stems = job.stems if job else ()
     found = [stat.name for stat in stores.objects().list(upload.prefix)]
     gone = [name for name in found if is_of(track, name.removeprefix(upload.prefix), stems)]
     stores.objects().remove(gone)

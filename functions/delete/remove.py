@@ -7,7 +7,6 @@ from medley import events, logs, names, stores
 from medley.announce import announce, announce_recorded
 from medley.errors import NotFinished, NotFound, Unavailable
 from medley.job import Job
-from medley.models import MODELS
 from medley.output import parse
 from medley.removal import remove_song, remove_track
 
@@ -58,7 +57,7 @@ def _track(job: Job, track: str) -> str:
     """The stem, or "original", that a path names."""
     if track == "original":
         return track
-    output = parse(track, MODELS[job.model].stems)
+    output = parse(track, job.stems)
     if output.complement:
         raise NotFound(f"{output.stem} is made of the other stems and is not removed by itself: remove one of those.")
     return output.stem

@@ -11,7 +11,7 @@ from functions.fetch.send import Body, send, stream
 from medley import stores
 from medley.errors import BadOption, MedleyError, NotFound, NotReady
 from medley.job import Job
-from medley.models import ALIASES, MODELS
+from medley.models import ALIASES
 from medley.output import BITRATES, Output, parse
 from medley.song import Done
 
@@ -23,9 +23,8 @@ def track(request: Request, song: str, name: str) -> Response:
     job = _job(song)
     if name == "original":
         return _original(request, job)
-    stems = MODELS[job.model].stems
-    output = parse(name, stems, bitrate=_bitrate(request, job))
-    _not_removed(job, output.sources(stems))
+    output = parse(name, job.stems, bitrate=_bitrate(request, job))
+    _not_removed(job, output.sources(job.stems))
     title = f"{job.name} - {output.track}"
     sent = send(request, job.upload.rendered(output.file), output.content_type, title)
     if sent is None and job.status != "succeeded":
@@ -37,8 +36,8 @@ def part(request: Request, song: str, stem: str, number: str) -> Response:
     """One part, as soon as it is stored. Raises NotFound, NotReady."""
     job = _job(song)
     stem = ALIASES.get(stem, stem)
-    if stem not in MODELS[job.model].stems or not (number.isascii() and number.isdigit() and len(number) <= 6):
-        raise NotFound(f"A part is /apiv1/parts/<hash>/<stem>/<number>, with a stem of {MODELS[job.model].stems}.")
+    if stem not in job.stems or not (number.isascii() and number.isdigit() and len(number) <= 6):
+        raise NotFound(f"A part is /apiv1/parts/<hash>/<stem>/<number>, with a stem of {job.stems}.")
     _not_removed(job, (stem,))
     n = int(number)
     if job.recipe and (n < job.total or not job.total):

@@ -7,7 +7,6 @@ from typing import Any
 from medley import names, stores
 from medley.callback import Callback
 from medley.job import Job
-from medley.models import MODELS
 from medley.output import parse_file
 
 
@@ -45,8 +44,7 @@ def _position(job: Job) -> int | None:
 
 
 def _stems(job: Job) -> list[dict[str, Any]]:
-    stems = MODELS[job.model].stems if job.model else ()
-    left = [stem for stem in stems if stem not in job.removed]
+    left = [stem for stem in job.stems if stem not in job.removed]
     succeeded = job.status == "succeeded"
     return [{"stem": stem, "url": _url(job, stem), "ready": succeeded, "files": _files(job, stem)} for stem in left]
 

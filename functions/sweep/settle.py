@@ -8,7 +8,6 @@ from functions.sweep.restore import Restored, callback_id, read_record, read_sto
 from medley import events, logs, names, stores
 from medley.announce import announce_recorded
 from medley.job import Job
-from medley.models import MODELS
 from medley.names import Upload
 from medley.output import parse_file
 from medley.removal import is_of, remove_song
@@ -88,8 +87,7 @@ def _known(callback: str) -> bool:
 
 def _stale(job: Job, name: str) -> bool:
     """Whether an object came after its stem was removed, or is a part that the song does not consist of."""
-    stems = MODELS[job.model].stems
-    if any(is_of(track, name, stems) for track in job.removed):
+    if any(is_of(track, name, job.stems) for track in job.removed):
         return True
     folders = name.split("/")
     return job.status == "succeeded" and folders[0] == "parts" and folders[1] != job.recipe
@@ -113,7 +111,7 @@ def _record_file(job: Job, stat: Stat) -> None:
     """A rendered file that was stored but not recorded."""
     output = parse_file(stat.name.removeprefix(job.upload.prefix))
     if output and output.file not in job.files and job.status == "succeeded":
-        stores.jobs().rendered(job.upload, output.file, stat.size, output.sources(MODELS[job.model].stems))
+        stores.jobs().rendered(job.upload, output.file, stat.size, output.sources(job.stems))
 
 
 def _expire(job: Job) -> None:

@@ -53,7 +53,7 @@ import numpy as np
 from functions.separate.engine import Engine
 from functions.separate.weights import folder_of, obtain
 from medley.audio import Mix
-from medley.models import MODELS, STEMS
+from medley.models import MODELS
 from medley.output import parse_file
 from medley.separation import Separation
 from medley.settings import read
