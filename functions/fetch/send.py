@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from flask import Request, Response
-from werkzeug.http import quote_header_value
+from werkzeug.http import quote_etag, quote_header_value
 
 from medley import stores
 from medley.errors import BadRange
@@ -76,12 +76,15 @@ def _unchanged(request: Request, stat: Stat) -> bool:
 
 
 def _range(request: Request, stat: Stat) -> tuple[int, int]:
-    """First byte and the one after the last. Several ranges at once are answered with the whole, as RFC 9110 allows."""
+    """First byte and the one after the last.
+
+    RFC 9110 has ranges for GET only (14.2), and lets several at once be answered with the whole.
+    """
     asked = request.range
-    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+    if request.method != "GET" or asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return 0, stat.size
-    if request.if_range and request.if_range.etag not in (None, stat.etag):
-        return 0, stat.size
+    if request.headers.get("If-Range", quote_etag(stat.etag)).strip() != quote_etag(stat.etag):
+        return 0, stat.size  # nor for a date or a weak tag, which do not say that every byte is the same (13.1.5)
     if found := asked.range_for_length(stat.size):
         return found
     if (asked.ranges[0][0] or 0) < 0 < stat.size:
