@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from flask import Request, Response
+from werkzeug.datastructures import Range
 from werkzeug.http import quote_etag, quote_header_value
 
 from medley import stores
@@ -75,16 +76,24 @@ def _unchanged(request: Request, stat: Stat) -> bool:
     return bool(request.if_none_match) and request.if_none_match.contains_weak(stat.etag)
 
 
-def _range(request: Request, stat: Stat) -> tuple[int, int]:
-    """First byte and the one after the last.
+def asked_range(request: Request) -> Range | None:
+    """The range of bytes that a request is for, None where it is for the whole: `bytes=0-`, as browsers begin to play.
 
     RFC 9110 has ranges for GET only (14.2), and lets several at once be answered with the whole.
     """
     asked = request.range
     if request.method != "GET" or asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        return None
+    return None if asked.ranges[0] == (0, None) else asked
+
+
+def _range(request: Request, stat: Stat) -> tuple[int, int]:
+    """First byte and the one after the last."""
+    asked = asked_range(request)
+    if asked is None:
         return 0, stat.size
     if request.headers.get("If-Range", quote_etag(stat.etag)).strip() != quote_etag(stat.etag):
-        return 0, stat.size  # nor for a date or a weak tag, which do not say that every byte is the same (13.1.5)
+        return 0, stat.size  # a date or a weak tag does not say that every byte is the same (13.1.5)
     if found := asked.range_for_length(stat.size):
         return found
     if (asked.ranges[0][0] or 0) < 0 < stat.size:

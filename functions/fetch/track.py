@@ -7,7 +7,7 @@ from typing import Any
 from flask import Request, Response
 
 from functions.fetch.rendering import rendering
-from functions.fetch.send import Body, send, stream
+from functions.fetch.send import Body, asked_range, send, stream
 from medley import stores
 from medley.errors import BadOption, MedleyError, NotFound, NotReady
 from medley.job import Job
@@ -106,7 +106,7 @@ def _render(request: Request, job: Job, output: Output, title: str) -> Response:
     if request.method == "HEAD":
         return stream(body, iter(()))
     made = rendering(job.upload, done, output)
-    if "Range" in request.headers:
+    if asked_range(request):
         made.wait()
         sent = send(request, job.upload.rendered(output.file), output.content_type, title)
         if sent:

@@ -1,0 +1,57 @@
+"""Files that are rendered into the answer."""
+
+import gc
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import functions_framework
+import pytest
+from flask.testing import FlaskClient
+
+from medley import names, parts, stores
+from medley.names import Upload
+from medley.separation import Separation
+from medley.song import Done, Song
+from tests.e2e.harness import eventually
+from tests.sounds import samples
+
+ROOT = Path(__file__).resolve().parents[2]
+UPLOAD = Upload("a" * 64, "first")
+VOCALS = f"{names.API}/track/{UPLOAD.song}/vocals"
+STEMS = ("drums", "bass", "other", "vocals")
+
+
+# A rendering's file is closed when neither it nor anybody who asked for it is left.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+
+
+@pytest.fixture
+def fetch(empty_stores: None) -> Iterator[FlaskClient]:
+    """With a finished song of which nothing is rendered yet."""
+    sound = parts.quantise(samples(1.0))
+    length = sound.shape[1]
+    done = Done(1, length, length, 44100, STEMS, "demucs_unittest", "r", "exact", "cpu", 1, dict.fromkeys(STEMS, 0))
+    stores.objects().put(UPLOAD.part("r", "vocals", 0), parts.encode(sound))
+    stores.objects().put_json(UPLOAD.done, asdict(done))
+    about = Song("A song", Separation("demucs_unittest"), (), 320, "wav", 5, 1.0, created=1.0).record()
+    stores.jobs().restore(UPLOAD, {**about, **done.record(), "status": "succeeded"}, ())
+    yield functions_framework.create_app("fetch", str(ROOT / "functions/fetch/main.py"), "http").test_client()
+    gc.collect()
+
+
+def test_a_range_that_is_the_whole_is_answered_while_it_is_rendered(fetch: FlaskClient) -> None:
+    """Nobody knows its length then, nor has it an ETag."""
+    rendered = fetch.get(VOCALS, headers={"Range": "bytes=0-"})
+    assert rendered.status_code == 200
+    assert not {"Content-Length", "Content-Range", "ETag"} & set(rendered.headers.keys())
+    eventually(lambda: stores.objects().stat(UPLOAD.rendered("vocals.mp3")))
+    stored = fetch.get(VOCALS, headers={"Range": "bytes=0-"})
+    assert (stored.status_code, stored.data) == (200, rendered.data)
+
+
+def test_a_range_of_what_is_not_rendered_yet_waits_for_it(fetch: FlaskClient) -> None:
+    some = fetch.get(VOCALS, headers={"Range": "bytes=5-8"})
+    whole = fetch.get(VOCALS)
+    assert (some.status_code, some.data) == (206, whole.data[5:9])
+    assert some.headers["Content-Range"] == f"bytes 5-8/{len(whole.data)}"
