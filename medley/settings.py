@@ -71,6 +71,11 @@ class Settings:
 
 LOG_LEVELS = ("debug", "info", "error")
 CHOICES = {"device": ("auto", "cpu", "cuda"), "precision": ("auto", "exact", "fast"), "log_level": LOG_LEVELS}
+SCHEMES = {"redis_url": ("redis", "rediss"), "s3_endpoint": ("http", "https"), "broker_url": ("http", "https")}
+ABOVE_0 = (  # at 0 nothing would be done, or all of it at once or for ever
+    "threads", "broker_timeout", "max_bytes", "max_seconds", "max_bytes_in_flight", "time_limit", "lease_seconds",
+    "lease_renew_seconds", "max_attempts", "max_workers", "callback_timeout", "sweep_page", "log_length",
+)  # fmt: skip
 STORES = ("redis_url", "s3_endpoint", "s3_access_key", "s3_secret_key")
 
 
@@ -133,20 +138,17 @@ def _parse(text: str, default: object) -> object:
 
 def _inconsistencies(values: Settings) -> Iterable[str]:
     """What is wrong with settings that each can be read."""
-    for name in ("redis_url", "s3_endpoint", "broker_url"):
+    for name, schemes in SCHEMES.items():
         url = getattr(values, name)
-        if url and not urlsplit(url).hostname:
-            yield f"{name.upper()} is not a URL"
+        if url and not _is_url(url, schemes):
+            yield f"{name.upper()} is no URL of {' or '.join(schemes)}"
     unknown = [name for name in values.models if name not in MODELS]
     if unknown:
         yield f"MODELS names {', '.join(unknown)}; known are {', '.join(MODELS)}"
     for name, offered in CHOICES.items():
         if getattr(values, name) not in offered:
             yield f"{name.upper()}={getattr(values, name)!r} is none of {', '.join(offered)}"
-    for name, value in vars(values).items():
-        numbers = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(number, int | float) and not 0 <= number < float("inf") for number in numbers):
-            yield f"{name.upper()} is not a number of 0 or more"
+    yield from _bad_numbers(values)
     for name in ("models", "callback_schedule"):
         if not getattr(values, name):
             yield f"{name.upper()} names none"
@@ -156,6 +158,23 @@ def _inconsistencies(values: Settings) -> Iterable[str]:
         yield "TIME_LIMIT is not above TIME_MARGIN"
     if values.lease_seconds <= values.lease_renew_seconds:
         yield "LEASE_SECONDS is not above LEASE_RENEW_SECONDS"
+
+
+def _bad_numbers(values: Settings) -> Iterable[str]:
+    for name, value in vars(values).items():
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(number, int | float) and not 0 <= number < float("inf") for number in numbers):
+            yield f"{name.upper()} is not a number of 0 or more"
+        elif name in ABOVE_0 and not value:
+            yield f"{name.upper()} is not above 0"
+
+
+def _is_url(text: str, schemes: Iterable[str]) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without their other end, a port that is no number
+        return False
 
 
 def _is_secret(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medley.settings import BadSettings, Settings, read
+from medley.settings import ABOVE_0, BadSettings, Settings, read
 
 
 def test_defaults_stand_where_nothing_is_set() -> None:
@@ -37,3 +37,44 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
 def test_what_cannot_work_together_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(BadSettings):
         read(wrong)
+
+
+@pytest.mark.parametrize("name", ABOVE_0)
+def test_what_would_do_nothing_is_refused(name: str) -> None:
+    with pytest.raises(BadSettings, match=f"{name.upper()} is not above 0"):
+        read({name.upper(): "0", "TIME_MARGIN": "0"})
+
+
+@pytest.mark.parametrize("name", ["MAX_QUEUE", "GRACE_SECONDS", "KEEP_DAYS", "CALLBACK_SCHEDULE", "PORT"])
+def test_a_0_that_says_something_is_taken(name: str) -> None:
+    read({name: "0"})
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("REDIS_URL", "redis://[x"),
+        ("REDIS_URL", "http://redis:6379"),
+        ("REDIS_URL", "redis://redis:port"),
+        ("S3_ENDPOINT", "s3.example.com:443"),
+        ("S3_ENDPOINT", "s3://bucket"),
+        ("S3_ENDPOINT", "https://"),
+        ("BROKER_URL", "ftp://broker"),
+        ("BROKER_URL", "http://broker:0"),
+    ],
+)
+def test_an_address_that_cannot_be_reached_is_refused(name: str, url: str) -> None:
+    with pytest.raises(BadSettings, match=name):
+        read({name: url})
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("REDIS_URL", "rediss://user:p%40ss@redis:6380/1"),
+        ("S3_ENDPOINT", "https://[::1]:8333"),
+        ("BROKER_URL", "http://b"),
+    ],
+)
+def test_an_address_is_taken(name: str, url: str) -> None:
+    assert getattr(read({name: url}), name.lower()) == url
