@@ -141,7 +141,18 @@ def opened(file: BinaryIO) -> Iterator[Source]:
     except HOSTILE as error:
         raise BadAudio(f"The upload is in no audio format that is known here. {TRY}") from error
     with container:
-        yield Source(container)
+        try:
+            source = Source(container)
+        except HOSTILE as error:
+            raise _broken() from error
+        try:
+            yield source
+        except av.FFmpegError as error:  # what else is raised there is no matter of the file's bytes
+            raise _broken() from error
+
+
+def _broken() -> BadAudio:
+    return BadAudio(f"The upload is damaged: nothing can be made of it. {TRY}")
 
 
 class _Nameless:

@@ -5,11 +5,13 @@ import random
 import tempfile
 from collections.abc import Callable
 
+import av
 import numpy as np
 import pytest
 
-from medley import audio, channels
+from medley import audio, channels, demux
 from medley.audio import Mix, Probe, decode, probe
+from medley.demux import opened
 from medley.errors import BadAudio
 from tests import sounds
 
@@ -72,6 +74,19 @@ def test_what_is_no_song_is_refused_with_advice(name: str, decoded: Callable[[by
 def test_the_reason_is_named(name: str, reason: str) -> None:
     with pytest.raises(BadAudio, match=reason):
         probed(sounds.BAD[name]())
+
+
+def test_what_makes_ffmpeg_fail_on_the_way_is_no_song() -> None:
+    with pytest.raises(BadAudio, match="Upload a song as mp3"), opened(io.BytesIO(sounds.song("wav"))):
+        av.open(io.BytesIO(b"no song"))
+    with pytest.raises(ZeroDivisionError), opened(io.BytesIO(sounds.song("wav"))):
+        raise ZeroDivisionError
+
+
+def test_a_stream_that_pyav_cannot_describe_is_no_song(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demux, "_best", lambda container: {}["no stream"])
+    with pytest.raises(BadAudio, match="Upload a song as mp3"):
+        probed(sounds.song("wav"))
 
 
 def test_title_is_read() -> None:
