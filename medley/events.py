@@ -11,6 +11,7 @@ from cloudevents.conversion import to_json
 from cloudevents.exceptions import GenericException
 from cloudevents.http import CloudEvent, from_http
 from flask import Request
+from werkzeug.exceptions import HTTPException
 
 from medley import names
 from medley.errors import BadRequest, Unprocessable
@@ -51,12 +52,22 @@ def read(request: Request, types: Sequence[str]) -> CloudEvent:
     Raises BadRequest for what is no event and Unprocessable for an event of another type: neither is to be sent again.
     """
     try:
-        event = from_http(dict(request.headers), request.get_data())
+        event = from_http(dict(request.headers), _body(request))
     except (GenericException, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadRequest(f"This is no CloudEvent 1.0: {error}") from error
     if types and event["type"] not in types:
         raise Unprocessable(f"An event of type {event['type']!r} is not for this function, only {', '.join(types)}.")
     return event
+
+
+def _body(request: Request) -> bytes:
+    """Raises BadRequest for one that is broken, as no later attempt mends it."""
+    try:
+        return request.get_data()
+    except HTTPException:  # it is too long
+        raise
+    except Exception as error:  # gunicorn has one for each way in which a body can be broken
+        raise BadRequest(f"The body is broken: {error}") from error
 
 
 def song_of(event: CloudEvent) -> str:

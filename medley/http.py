@@ -145,8 +145,8 @@ def drain(request: Request) -> None:
         body = request.environ["wsgi.input"]  # `request.stream` may be at its limit
         while left > 0 and (piece := body.read(min(DRAIN, left))):
             left -= len(piece)
-    except (OSError, MedleyError):
-        return  # the client has gone, which is what we waited for
+    except Exception:  # gunicorn has one for each way in which a body can be broken
+        return  # or the client has gone, which is what we waited for
 
 
 def path_of(request: Request, **routes: tuple[int, ...]) -> tuple[str, list[str]]:
