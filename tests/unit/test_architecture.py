@@ -48,3 +48,10 @@ def test_no_function_is_left_out() -> None:
         assert re.search(rf"\b{function}\b", MAP)
         assert (ROOT / "functions" / function / "main.py").exists()
     assert {path.parent.name for path in (ROOT / "functions").glob("*/main.py")} == set(names.FUNCTIONS)
+
+
+def test_the_environment_is_read_where_it_says() -> None:
+    files = [path for folder in ("medley", "functions") for path in (ROOT / folder).rglob("*.py")]
+    reading = [path for path in files if re.search(r"\bos\.(environ|getenv)\b", path.read_text())]
+    told = {ROOT / path for path in re.findall(r"`(medley/[^`]+)`", MAP.partition("What the environment says")[2])}
+    assert set(reading) == told
