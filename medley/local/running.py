@@ -61,6 +61,9 @@ class Local:
         except Trouble:
             self.kill()
             raise
+        except KeyboardInterrupt:
+            self.stop()
+            raise
 
     def stop(self) -> int:
         """Ends it as Ctrl-C would; its exit status."""

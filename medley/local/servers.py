@@ -132,12 +132,8 @@ def remove_sockets(server: Server) -> None:
 async def ready(stores: Stores) -> None:
     """Waits until both servers answer and the bucket is there. Raises Trouble."""
     await asyncio.gather(
-        asyncio.to_thread(
-            _until, lambda: _redis_answers(stores), _named(stores, "redis", "REDIS_URL", stores.redis_url)
-        ),
-        asyncio.to_thread(
-            _until, lambda: _bucket_is_there(stores), _named(stores, "s3", "S3_ENDPOINT", stores.s3_endpoint)
-        ),
+        _until(lambda: _redis_answers(stores), _named(stores, "redis", "REDIS_URL", stores.redis_url)),
+        _until(lambda: _bucket_is_there(stores), _named(stores, "s3", "S3_ENDPOINT", stores.s3_endpoint)),
     )
 
 
@@ -150,17 +146,18 @@ def _named(stores: Stores, server: str, setting: str, address: str) -> tuple[str
     return f"{setting} is set, but {where} does not answer as it should. Start it, or unset {setting}.", 5.0
 
 
-def _until(act: Callable[[], None], otherwise: tuple[str, float]) -> None:
+async def _until(act: Callable[[], None], otherwise: tuple[str, float]) -> None:
+    """Each look has a thread of its own: one that went on looking could not be cancelled, and we end after it only."""
     message, limit = otherwise
     end = time.monotonic() + limit
     while True:
         try:
-            act()
+            await asyncio.to_thread(act)
             return
         except (redis.RedisError, MinioException, urllib3.exceptions.HTTPError, OSError) as error:
             if time.monotonic() > end:
                 raise Trouble(f"{message} ({error})") from error
-            time.sleep(AGAIN)
+            await asyncio.sleep(AGAIN)
 
 
 def _redis_answers(stores: Stores) -> None:

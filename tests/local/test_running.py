@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,16 +24,31 @@ with Local(Path(sys.argv[1]), models=["demucs_unittest"]):
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
-def test_the_service_ends_in_order(tmp_path: Path, number: signal.Signals) -> None:
-    """As a terminal does it, every process of the group gets the signal."""
+@pytest.fixture
+def starter(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", STARTS, str(tmp_path)]
-    starter = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True, text=True)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True, text=True) as process:
+        yield process
+
+
+def end(starter: subprocess.Popen[str], number: signal.Signals) -> None:
+    """As a terminal does it: every process of the group gets the signal."""
+    os.killpg(starter.pid, number)
+    starter.wait()
+
+
+def test_ctrl_c_at_its_start_ends_it(starter: subprocess.Popen[str], tmp_path: Path) -> None:
+    eventually((tmp_path / folder.RUN).exists)
+    end(starter, signal.SIGINT)
+    assert starter.returncode == -signal.SIGINT, "it did not have to kill the service"
+    assert not (tmp_path / folder.RUN).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_the_service_ends_in_order(starter: subprocess.Popen[str], tmp_path: Path, number: signal.Signals) -> None:
     assert starter.stdout
-    with starter, starter.stdout as printed:
-        assert printed.readline() == "ready\n"
-        os.killpg(starter.pid, number)
-        starter.wait()
+    assert starter.stdout.readline() == "ready\n"
+    end(starter, number)
     eventually(lambda: not (tmp_path / folder.RUN).exists())
     log = (tmp_path / folder.LOG).read_text()
     assert "ready to exit, bye bye" in log  # what valkey says when it has written everything
