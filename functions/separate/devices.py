@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor
@@ -105,7 +105,8 @@ class Cuda:
     def __init__(self) -> None:
         # What is remembered of a network goes with it: its graph holds memory, and reads its weights.
         self._sizes: WeakKeyDictionary[Network, int] = WeakKeyDictionary()  # segments at a time
-        self._graphs: WeakKeyDictionary[Network, dict[int, Graph | None]] = WeakKeyDictionary()  # by segments
+        self._graphs: WeakKeyDictionary[Network, dict[int, Graph]] = WeakKeyDictionary()  # by segments
+        self._unrecordable: WeakSet[Network] = WeakSet()
 
     def batch(self, network: Network) -> int:
         if network not in self._sizes:
@@ -120,7 +121,7 @@ class Cuda:
 
         That of a graph that is there: PyTorch does not allow what no graph has any more to be used again.
         """
-        there = (graph for graphs in self._graphs.values() for graph in graphs.values() if graph)
+        there = (graph for graphs in self._graphs.values() for graph in graphs.values())
         graph = next(there, None)
         return graph.pool if graph else torch.cuda.graph_pool_handle()
 
@@ -139,17 +140,26 @@ class Cuda:
         return values.pin_memory().to(self.name, non_blocking=True)
 
     def run(self, network: Network, segments: Tensor) -> Tensor:
-        if segments.shape[-1] != network.seen(network.segment):
-            return network(segments)  # a shape that comes once
+        if segments.shape[-1] != network.seen(network.segment) or not self._recordable(network):
+            return network(segments)  # a shape that comes once, or no graph
         size = 1 << (len(segments) - 1).bit_length()
         padded = functional.pad(segments, (0, 0, 0, 0, 0, size - len(segments)))
+        return (self._graph(network, padded) or network)(padded)[: len(segments)]
+
+    def _recordable(self, network: Network) -> bool:
+        """Whether to try: by what the network says of itself, and by what became of it before."""
+        return getattr(network, "recordable", True) and network not in self._unrecordable
+
+    def _graph(self, network: Network, like: Tensor) -> "Graph | None":
         graphs = self._graphs.setdefault(network, {})
-        if size not in graphs:
-            graphs[size] = captured(network, padded, self._pool())
-            if graphs[size] is None:  # and who knows in which state that left the others' memory
-                self._graphs.clear()
-                self._graphs[network] = graphs = {size: None}
-        return (graphs[size] or network)(padded)[: len(segments)]
+        if len(like) not in graphs:
+            graph = captured(network, like, self._pool())
+            if graph is None:
+                self._unrecordable.add(network)
+                self._graphs.clear()  # who knows in which state that left the others' memory
+                return None
+            graphs[len(like)] = graph
+        return graphs[len(like)]
 
     def shrink(self, network: Network) -> None:
         size = self.batch(network)

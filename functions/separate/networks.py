@@ -11,7 +11,11 @@ from functions.separate.htdemucs import Forward
 
 
 class Network(Protocol):
-    """A network on a device. Lengths are in samples."""
+    """A network on a device. Lengths are in samples.
+
+    One that waits for the GPU on its way says so by an attribute `recordable = False`: no CUDA graph is made of it, and
+    none is tried, since a failed recording may leave PyTorch's memory in disorder.
+    """
 
     segment: int  # it takes at most
 
@@ -60,6 +64,8 @@ class Own:
 
 class Demucs:
     """Any network of demucs, by its own forward."""
+
+    recordable = False  # hdemucs.pad1d, for one, compares what it made on the GPU
 
     def __init__(self, network: Any, device: str) -> None:
         self.network = network.to(device).eval().requires_grad_(False)

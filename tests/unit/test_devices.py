@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from functions.separate import devices
 from functions.separate.devices import Cpu, Cuda, Values, fitting
-from functions.separate.networks import Network
+from functions.separate.networks import Demucs, Network
 from medley.errors import OutOfMemory
-from tests.networks import CASES, EXACT, QUANTISED, Case, agreement, ours, separated, separator, small, song
+from tests.networks import CASES, EXACT, QUANTISED, Case, agreement, ours, separated, separator, small, song, untrained
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -83,10 +84,73 @@ def test_a_cpu_out_of_memory_goes_on_with_one_segment_then_fails() -> None:
 def test_what_a_gpu_remembers_of_a_network_goes_with_it() -> None:
     """A graph holds memory; and another network in its place in memory must not be taken for it."""
     device, network = Cuda(), Meeting(1)
-    device._sizes[network], device._graphs[network] = 4, None
+    device._sizes[network], device._graphs[network] = 4, {}
+    device._unrecordable.add(network)
     del network
     gc.collect()
-    assert (len(device._sizes), len(device._graphs)) == (0, 0)
+    assert (len(device._sizes), len(device._graphs), len(device._unrecordable)) == (0, 0, 0)
+
+
+class Recorder:
+    """In the place of what makes graphs, which wants a GPU: of networks in `cannot` there are none."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.cannot: set[Network] = set()
+        self.asked: list[tuple[Network, int]] = []
+        monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+        monkeypatch.setattr(devices, "captured", self._captured)
+
+    def _captured(self, network: Network, like: torch.Tensor, pool: object) -> "Recorded | None":
+        self.asked.append((network, len(like)))
+        return None if network in self.cannot else Recorded(network)
+
+
+class Recorded:
+    """In the place of a graph."""
+
+    pool = None
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def __call__(self, segments: torch.Tensor) -> torch.Tensor:
+        return self.network(segments)
+
+
+def test_a_graph_is_made_once_for_each_power_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, device, network = Recorder(monkeypatch), Cuda(), Scaled()
+    for size in (3, 4, 1, 3):
+        segments = torch.rand(size, 2, 100)
+        assert torch.equal(device.run(network, segments), segments[:, None] * 1e-3)
+    assert recorder.asked == [(network, 4), (network, 1)]
+
+
+def test_a_network_that_cannot_be_recorded_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is one of several, and whatever sizes its batches have."""
+    recorder, device, bag = Recorder(monkeypatch), Cuda(), [Scaled(), Scaled(), Scaled()]
+    recorder.cannot = set(bag[:2])
+    for size in (4, 4, 1):
+        for network in bag:
+            device.run(network, torch.rand(size, 2, 100))
+    assert [network for network, _ in recorder.asked].count(bag[0]) == 1
+    assert [network for network, _ in recorder.asked].count(bag[1]) == 1
+    assert [size for network, size in recorder.asked if network is bag[2]] == [4, 1]
+
+
+def test_other_graphs_are_given_up_after_one_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows in which state that left the memory they share."""
+    recorder, device, bag = Recorder(monkeypatch), Cuda(), [Scaled(), Scaled()]
+    recorder.cannot = {bag[1]}
+    for network in (*bag, bag[0]):
+        device.run(network, torch.rand(1, 2, 100))
+    assert [network for network, _ in recorder.asked] == [bag[0], bag[1], bag[0]]
+
+
+def test_demucs_own_forward_is_never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, network = Recorder(monkeypatch), Demucs(untrained(), "cpu")
+    segments = torch.rand(1, 2, network.segment)
+    assert torch.equal(Cuda().run(network, segments), network(segments))
+    assert recorder.asked == []
 
 
 # --- Batches --------------------------------------------------------------------------------------------------------
