@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -116,6 +116,11 @@ class Cuda:
                 raise OutOfMemory(FULL, retry_after=60) from error
         return self._sizes[network]
 
+    @cached_property
+    def _aside(self) -> Any:
+        """The stream that all graphs are made on: libraries keep a workspace for each that they were ever called on."""
+        return torch.cuda.Stream()
+
     def _pool(self) -> Any:
         """Memory for all graphs: one at a time is replayed, and each keeps what it results in.
 
@@ -153,7 +158,7 @@ class Cuda:
     def _graph(self, network: Network, like: Tensor) -> "Graph | None":
         graphs = self._graphs.setdefault(network, {})
         if len(like) not in graphs:
-            graph = captured(network, like, self._pool())
+            graph = captured(network, like, self._pool(), self._aside)
             if graph is None:
                 self._unrecordable.add(network)
                 self._graphs.clear()  # who knows in which state that left the others' memory
@@ -185,16 +190,16 @@ class Cuda:
 class Graph:
     """A network's kernels for one shape, recorded once and started together."""
 
-    def __init__(self, network: Network, like: Tensor, pool: Any) -> None:
+    def __init__(self, network: Network, like: Tensor, pool: Any, stream: Any) -> None:
+        """In the memory of `pool`, whose graphs were all made on this stream."""
         self._given = like.clone()
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
             for _ in range(2):  # libraries choose their kernels, and make their workspaces, on first use
                 network(self._given)
-        torch.cuda.current_stream().wait_stream(side)
+        torch.cuda.current_stream().wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool):
+        with torch.cuda.graph(self._graph, pool, stream):
             self._result = network(self._given)
 
     @property
@@ -208,10 +213,10 @@ class Graph:
         return self._result
 
 
-def captured(network: Network, like: Tensor, pool: Any) -> Graph | None:
+def captured(network: Network, like: Tensor, pool: Any, stream: Any) -> Graph | None:
     """A graph of the network, or None where it does something that cannot be recorded."""
     try:
-        return Graph(network, like, pool)
+        return Graph(network, like, pool, stream)
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:

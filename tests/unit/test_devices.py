@@ -97,10 +97,13 @@ class Recorder:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.cannot: set[Network] = set()
         self.asked: list[tuple[Network, int]] = []
+        self.streams: set[object] = set()
+        monkeypatch.setattr(torch.cuda, "Stream", object)
         monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
         monkeypatch.setattr(devices, "captured", self._captured)
 
-    def _captured(self, network: Network, like: torch.Tensor, pool: object) -> "Recorded | None":
+    def _captured(self, network: Network, like: torch.Tensor, pool: object, stream: object) -> "Recorded | None":
+        self.streams.add(stream)
         self.asked.append((network, len(like)))
         return None if network in self.cannot else Recorded(network)
 
@@ -135,6 +138,7 @@ def test_a_network_that_cannot_be_recorded_is_tried_once(monkeypatch: pytest.Mon
     assert [network for network, _ in recorder.asked].count(bag[0]) == 1
     assert [network for network, _ in recorder.asked].count(bag[1]) == 1
     assert [size for network, size in recorder.asked if network is bag[2]] == [4, 1]
+    assert len(recorder.streams) == 1
 
 
 def test_other_graphs_are_given_up_after_one_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
