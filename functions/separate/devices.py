@@ -1,7 +1,7 @@
 """What a network runs on: how many segments at a time, and how its results come back."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from functions.separate.faults import out_of_memory, told_apart
 from functions.separate.networks import Network
 from functions.separate.quota import allowed
 from medley import logs
@@ -40,7 +41,7 @@ class Device(Protocol):
     def run(self, network: Network, segments: Tensor) -> Tensor:
         """Segments (batch, 2, samples) as stems (batch, stems, 2, samples), both on the device.
 
-        Raises torch.OutOfMemoryError.
+        Raises what PyTorch does where memory runs out: functions/separate/faults.py.
         """
 
     def shrink(self, network: Network) -> None:
@@ -71,8 +72,13 @@ class Cpu:
         return values
 
     def run(self, network: Network, segments: Tensor) -> Tensor:
-        share = self._threads // len(segments)
-        return torch.cat(list(self._lanes.map(partial(self._lane, network, share), segments.split(1))))
+        lane = partial(self._lane, network, self._threads // len(segments))
+        lanes = [self._lanes.submit(lane, segment) for segment in segments.split(1)]
+        wait(lanes)  # where one fails too: what the others hold is not to be in the way of the next try
+        try:
+            return torch.cat(list(map(Future.result, lanes)))
+        finally:
+            lanes.clear()  # a failure holds this frame, and with it would hold itself and all it has
 
     def _lane(self, network: Network, threads: int, segment: Tensor) -> Tensor:
         torch.set_num_threads(threads)  # of this thread, and of those to come
@@ -111,7 +117,8 @@ class Cuda:
     def batch(self, network: Network) -> int:
         if network not in self._sizes:
             try:
-                self._sizes[network] = fitting(*self._measured(network))
+                with told_apart():
+                    self._sizes[network] = fitting(*self._measured(network))
             except torch.OutOfMemoryError as error:
                 raise OutOfMemory(FULL, retry_after=60) from error
         return self._sizes[network]
@@ -217,9 +224,9 @@ def captured(network: Network, like: Tensor, pool: Any, stream: Any) -> Graph | 
     """A graph of the network, or None where it does something that cannot be recorded."""
     try:
         return Graph(network, like, pool, stream)
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
+        if out_of_memory(error):
+            raise
         logs.info("computed without a CUDA graph", segments=len(like), error=str(error))
         with suppress(RuntimeError):
             torch.cuda.synchronize()

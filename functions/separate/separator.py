@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from functions.separate.devices import Device
+from functions.separate.faults import told_apart
 from functions.separate.grid import Grid, Sum
 from functions.separate.networks import Ensemble, Network
 from functions.separate.passes import Pass, Segment, delays, segments
 from functions.separate.recipe import recipe
 from medley.audio import Mix
-from medley.errors import DeviceLost, OutOfMemory, Overflow
+from medley.errors import OutOfMemory, Overflow
 from medley.parts import HIGHEST, SCALE
 from medley.separation import Separation
 
@@ -71,13 +72,9 @@ class Separator:
 
         Raises OutOfMemory, Overflow, DeviceLost (then nothing can be computed any more).
         """
-        try:
+        with suppress(torch.OutOfMemoryError), told_apart():  # of what is beside the networks; it holds memory
             yield from self._parts(mix, first, between)
             return
-        except torch.OutOfMemoryError:
-            pass  # of what is beside the networks; and the error holds memory
-        except torch.AcceleratorError as error:
-            raise DeviceLost(f"The GPU failed: {error}", retry_after=10) from error
         for network in self.ensemble.networks:
             self.on.shrink(network)
         raise OutOfMemory("Memory ran out; what is left of the song takes less.", retry_after=10)
@@ -138,7 +135,7 @@ class Separator:
                 between()
                 now = waiting[: self.on.batch(network)]
                 stems = None
-                with suppress(torch.OutOfMemoryError):  # which holds memory
+                with suppress(torch.OutOfMemoryError), told_apart():  # the error holds memory
                     stems = self.on.run(network, torch.stack([self._seen(mix, segment, seen) for segment in now]))
                 if stems is None:
                     self.on.shrink(network)
