@@ -107,7 +107,10 @@ class Unavailable(MedleyError):
 
 
 class OutOfMemory(MedleyError):
-    """Not even one segment fits, or only fewer at a time do; the process goes on."""
+    """Not even one segment fits; the process goes on.
+
+    Not Unavailable, by which a song is given back without end: it may be one that never fits.
+    """
 
     status, slug, title = Unavailable.status, Unavailable.slug, Unavailable.title
 

@@ -19,7 +19,7 @@ from functions.separate.networks import Ensemble, Network
 from functions.separate.passes import Pass, Segment, delays, segments
 from functions.separate.recipe import recipe
 from medley.audio import Mix
-from medley.errors import OutOfMemory, Overflow
+from medley.errors import Overflow
 from medley.parts import HIGHEST, SCALE
 from medley.separation import Separation
 
@@ -70,14 +70,25 @@ class Separator:
     def parts(self, mix: Mix, first: int = 0, between: Callable[[], None] = lambda: None) -> Iterator[Parts]:
         """The parts of a song from `first` on. `between` is called before each batch of segments, and may raise.
 
-        Raises OutOfMemory, Overflow, DeviceLost (then nothing can be computed any more).
+        Where memory runs out it goes on with fewer segments at a time. Raises OutOfMemory where there is one already,
+        Overflow, DeviceLost (then nothing can be computed any more).
         """
-        with suppress(torch.OutOfMemoryError), told_apart():  # of what is beside the networks; it holds memory
-            yield from self._parts(mix, first, between)
-            return
-        for network in self.ensemble.networks:
-            self.on.shrink(network)
-        raise OutOfMemory("Memory ran out; what is left of the song takes less.", retry_after=10)
+        while True:
+            with suppress(torch.OutOfMemoryError), told_apart():  # of what is beside the networks; it holds memory
+                for part in self._parts(mix, first, between):
+                    yield part
+                    first += 1
+                return
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Fewer segments of any network at a time. Raises OutOfMemory where no network takes more than one."""
+        networks = self.ensemble.networks
+        larger = max(networks, key=self.on.batch)
+        self.on.shrink(larger)
+        for network in networks:
+            if network is not larger and self.on.batch(network) > 1:
+                self.on.shrink(network)
 
     def _parts(self, mix: Mix, first: int, between: Callable[[], None]) -> Iterator[Parts]:
         grid = self.grid(mix.length)

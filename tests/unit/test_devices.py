@@ -1,6 +1,7 @@
 """What a separator runs on: segments side by side, in batches, and too little memory for them."""
 
 import gc
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -167,14 +168,15 @@ class Batches(Cpu):
 
     def __init__(self, size: int, fits: int, *, alone: bool = False) -> None:
         self.size, self.fits, self.alone = size, fits, alone
-        self.full = False  # of what is fetched
+        self.full: set[int] = set()  # of what is fetched, by number
+        self.fetched = itertools.count()
         self.ran: list[int] = []
 
     def batch(self, network: Network) -> int:
         return self.size
 
     def fetch(self, values: torch.Tensor) -> Callable[[], Values]:
-        if self.full:
+        if next(self.fetched) in self.full:
             raise torch.OutOfMemoryError("no room for the result")
         return super().fetch(values)
 
@@ -217,14 +219,28 @@ def test_out_of_memory_for_one_segment_fails_clearly_and_once() -> None:
     assert separated(separator(of, on=device), mix).shape == (4, 2, 50_000)
 
 
-def test_out_of_memory_beside_the_networks_is_as_clear_and_makes_batches_smaller_too() -> None:
+@pytest.mark.parametrize("full", [{0}, {3}, {4}, {4, 9}])
+def test_out_of_memory_beside_the_networks_makes_batches_smaller_too(full: set[int]) -> None:
+    """And the song goes on with the part that is next."""
+    device, of, mix = Batches(4, 4), ours(small()), song(12 * 16537)
+    device.full = full
+    assert agreement(separated(separator(of), mix), separated(separator(of, on=device), mix)) >= QUANTISED
+    assert device.size == 4 >> len(full)
+
+
+def test_out_of_memory_beside_the_networks_is_as_clear_where_batches_cannot_be_smaller() -> None:
     device, of, mix = Batches(4, 4), ours(small()), song(6 * 16537)
-    device.full = True
-    with pytest.raises(OutOfMemory, match="what is left of the song takes less"):
+    device.full = set(range(100))
+    with pytest.raises(OutOfMemory, match="not one fits"):
         list(separator(of, on=device).parts(mix))
-    assert device.size == 2
-    device.full = False
-    assert agreement(separated(separator(of), mix), separated(separator(of, on=device), mix)) >= EXACT
+    assert device.ran == [4, 2, 1]
+
+
+def test_networks_that_share_their_size_are_made_smaller_once() -> None:
+    device, of, mix = Batches(2, 2), ours(small(), small(1)), song(6 * 16537)
+    device.full = {0}
+    assert agreement(separated(separator(of), mix), separated(separator(of, on=device), mix)) >= QUANTISED
+    assert device.size == 1
 
 
 @pytest.mark.parametrize(("free", "size"), [(0, 1), (100, 1), (500, 2), (1000, 4), (10**9, 16)])
