@@ -32,6 +32,9 @@ class Device(Protocol):
     ahead: int  # how many batches are begun before the result of the first is waited for
     alone: bool  # whether an attempt's first segment goes alone, so that its part can be heard sooner
 
+    def begin(self) -> None:
+        """Before a song: where memory ran out in an earlier one, there may be more of it by now."""
+
     def batch(self, network: Network) -> int:
         """How many segments of a network it takes at a time."""
 
@@ -62,8 +65,11 @@ class Cpu:
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
-        self._size = min(LANES, threads)
+        self.begin()
         self._lanes = ThreadPoolExecutor(LANES, "lane", _opened)
+
+    def begin(self) -> None:
+        self._size = min(LANES, self._threads)
 
     def batch(self, network: Network) -> int:
         return self._size
@@ -111,8 +117,14 @@ class Cuda:
     def __init__(self) -> None:
         # What is remembered of a network goes with it: its graph holds memory, and reads its weights.
         self._sizes: WeakKeyDictionary[Network, int] = WeakKeyDictionary()  # segments at a time
+        self._shrunk: WeakSet[Network] = WeakSet()
         self._graphs: WeakKeyDictionary[Network, dict[int, Graph]] = WeakKeyDictionary()  # by segments
         self._unrecordable: WeakSet[Network] = WeakSet()
+
+    def begin(self) -> None:
+        for network in self._shrunk:
+            self._sizes.pop(network, None)
+        self._shrunk.clear()
 
     def batch(self, network: Network) -> int:
         if network not in self._sizes:
@@ -175,6 +187,7 @@ class Cuda:
 
     def shrink(self, network: Network) -> None:
         size = self.batch(network)
+        self._shrunk.add(network)
         self._graphs.clear()  # they hold memory
         torch.cuda.empty_cache()
         if size == 1:

@@ -73,6 +73,7 @@ class Separator:
         Where memory runs out it goes on with fewer segments at a time. Raises OutOfMemory where there is one already,
         Overflow, DeviceLost (then nothing can be computed any more).
         """
+        self.on.begin()
         while True:
             with suppress(torch.OutOfMemoryError), told_apart():  # of what is beside the networks; it holds memory
                 for part in self._parts(mix, first, between):

@@ -92,6 +92,20 @@ def test_what_a_gpu_remembers_of_a_network_goes_with_it() -> None:
     assert (len(device._sizes), len(device._graphs), len(device._unrecordable)) == (0, 0, 0)
 
 
+def test_a_gpu_that_ran_out_of_memory_is_measured_again_before_the_next_song(monkeypatch: pytest.MonkeyPatch) -> None:
+    device, network, other = Cuda(), Meeting(1), Meeting(1)
+    measured: list[Network] = []
+    monkeypatch.setattr(device, "_measured", lambda network: (measured.append(network), (1000, 100))[1])
+    assert [device.batch(each) for each in (network, other)] == [4, 4]
+    device.shrink(network)
+    assert device.batch(network) == 2
+    device.begin()
+    assert [device.batch(each) for each in (network, other)] == [4, 4]
+    device.begin()
+    assert [device.batch(each) for each in (network, other)] == [4, 4]
+    assert measured == [network, other, network]
+
+
 class Recorder:
     """In the place of what makes graphs, which wants a GPU: of networks in `cannot` there are none."""
 
@@ -171,6 +185,9 @@ class Batches(Cpu):
         self.full: set[int] = set()  # of what is fetched, by number
         self.fetched = itertools.count()
         self.ran: list[int] = []
+
+    def begin(self) -> None:
+        pass
 
     def batch(self, network: Network) -> int:
         return self.size

@@ -68,6 +68,8 @@ def test_whatever_runs_out_of_memory_makes_batches_smaller(name: str) -> None:
         gc.enable()
     assert device.batch(network) == 1
     assert agreement(separated(separator(of), mix), found) >= EXACT
+    separated(separator(of, on=device), mix)
+    assert device.batch(network) == 2  # with the next song, for which there may be enough
 
 
 def test_a_lane_that_fails_waits_for_the_others() -> None:
