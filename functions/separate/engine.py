@@ -6,6 +6,7 @@ import torch
 
 from functions.separate.allocator import keep_memory
 from functions.separate.devices import device_of
+from functions.separate.faults import told_apart
 from functions.separate.loading import load
 from functions.separate.networks import Ensemble
 from functions.separate.precision import choose
@@ -16,20 +17,25 @@ from medley.separation import Separation
 
 
 class Engine:
-    """For the settings DEVICE, PRECISION and WEIGHTS_DIR. Raises BadSettings where there is no such device."""
+    """For the settings DEVICE, PRECISION and WEIGHTS_DIR.
+
+    Raises BadSettings where there is no such device, DeviceLost where a GPU fails.
+    """
 
     def __init__(self, device: str = "auto", precision: str = "auto", weights_dir: str = "") -> None:
         keep_memory()
-        self._device = device_of(device)
+        with told_apart():
+            self._device, about = device_of(device), found()
         self._precision, self._weights_dir = precision, weights_dir
         self._loaded: tuple[tuple[str, str], Ensemble] | None = None
         self._lock = threading.Lock()
-        logs.info(f"computing on {self._device.name}", asked=device, found=found())
+        logs.info(f"computing on {self._device.name}", asked=device, found=about)
 
     def separator(self, separation: Separation, seed: str = "", begun: str = "", *, exactly: bool = False) -> Separator:
         """For one song; `begun` is the recipe of the parts that there are of it, which is kept to where that can be.
 
-        `exactly` says that it is to be computed so, whatever was asked for. Raises WeightsMissing, BadSettings.
+        `exactly` says that it is to be computed so, whatever was asked for. Raises WeightsMissing, BadSettings, and
+        DeviceLost where the GPU failed, now or unnoticed before.
         """
         if exactly:
             return Separator(self._load(separation.model, "exact"), self._device, separation, seed)
@@ -47,7 +53,8 @@ class Engine:
         with self._lock:
             if self._loaded is None or self._loaded[0] != (model, precision):
                 self._loaded = None  # before the next one is loaded: two do not fit a small GPU
-                loaded = load(model, self._device.name, precision, self._weights_dir)
+                with told_apart():
+                    loaded = load(model, self._device.name, precision, self._weights_dir)
                 self._loaded = (model, precision), loaded
                 logs.info("model loaded", model=model, device=self._device.name, precision=loaded.precision)
             return self._loaded[1]

@@ -93,7 +93,7 @@ class Worker:
         except BadAudio as error:
             self._fail(claim, error, deadline, told)
         except DeviceLost as error:
-            stores.jobs().give_back(claim, counts=True)  # it may have been the song's doing
+            stores.jobs().give_back(claim, counts=bool(self._loaded))  # it may have been the song's doing
             logs.error("the process ends, for another to take its place", hash=claim.job.song, error=error.detail)
             os.kill(os.getppid(), signal.SIGTERM)
             raise
@@ -128,14 +128,19 @@ class Worker:
     def _load(self, claim: Claim, exactly: bool) -> Separator:
         """The model, loaded on first use: torch and its threads must not be there when gunicorn forks.
 
-        Raises Unavailable for whatever keeps it from being loaded: that is this worker's fault and not the song's.
+        Raises DeviceLost, and Unavailable for whatever else keeps it from being loaded: that is this worker's fault and
+        not the song's.
         """
         job = claim.job
         try:
             obtain(job.model, folder_of(settings().weights_dir), logs.info)
             engine = self._engine.result()
             separator: Separator = engine.separator(job.separation, job.song, job.recipe, exactly=exactly)
+        except DeviceLost:
+            self._loaded = {}
+            raise
         except Exception as error:
+            self._loaded = {}
             if self._engine.done() and self._engine.exception():
                 self._engine = self._after.submit(_engine)
             logs.error("model not loaded", model=job.model, error=str(error))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from functions.separate import engine
 from functions.separate import worker as module
 from functions.separate.networks import Ensemble, Network
 from functions.separate.separator import Separator
@@ -95,7 +96,7 @@ def test_a_song_that_overflows_is_computed_exactly(queued: Callable[[], Job], mo
 
 
 def raising(error: Exception) -> Fail:
-    def fail(stems: torch.Tensor) -> torch.Tensor:
+    def fail(*_: object) -> torch.Tensor:
         raise error
 
     return fail
@@ -110,6 +111,20 @@ def test_a_process_whose_gpu_failed_ends_and_gives_the_song_back(
         at_work(monkeypatch, raising(torch.AcceleratorError("an illegal memory access"))).work()
     assert told == [(os.getppid(), signal.SIGTERM)]
     assert (queued().status, queued().attempts) == ("queued", 1)
+
+
+def test_a_gpu_that_fails_while_a_model_is_loaded_ends_its_process_too(
+    queued: Callable[[], Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is not the song's doing, and counts as no attempt at it."""
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *about: told.append(about))
+    monkeypatch.setattr(engine, "load", raising(torch.AcceleratorError("an illegal memory access")))
+    worker = Worker()
+    with pytest.raises(DeviceLost, match="an illegal memory access"):
+        worker.work()
+    assert told == [(os.getppid(), signal.SIGTERM)]
+    assert (queued().status, queued().attempts) == ("queued", 0)
 
 
 def test_a_song_for_which_there_is_never_enough_memory_fails_with_that(

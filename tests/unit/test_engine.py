@@ -16,6 +16,7 @@ from functions.separate.networks import Ensemble
 from functions.separate.recipe import recipe
 from functions.separate.separator import Separator
 from functions.separate.weights import WeightsMissing
+from medley.errors import DeviceLost
 from medley.models import MODELS
 from medley.separation import Separation
 from medley.settings import BadSettings
@@ -86,3 +87,12 @@ def test_cuda_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing, match="medley weights htdemucs"):
         Engine("cpu", weights_dir=str(tmp_path)).separator(Separation("htdemucs"))
+
+
+def test_a_gpu_that_fails_at_once_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> str:
+        raise torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
+
+    monkeypatch.setattr(module, "found", broken)
+    with pytest.raises(DeviceLost, match="uncorrectable"):
+        Engine("cpu")
