@@ -34,6 +34,9 @@ class Worker:
     def __init__(self) -> None:
         self.id = f"{socket.gethostname()}-{os.getpid()}"
         self._busy = threading.Lock()
+        # Of the request in work:
+        self._passed_over: set[str] = set()  # songs and models that it failed at
+        self._trouble = ""  # why it could not load one
         self._loaded: dict[str, str] = {}  # what it has; not the model itself, which goes before another is loaded
         self._about: dict[str, str | None] = {}
         self._after = ThreadPoolExecutor(4, thread_name_prefix="after")
@@ -41,7 +44,12 @@ class Worker:
         self._engine = self._after.submit(_engine)
 
     def work(self) -> None:
-        """Claims and separates until nothing is left or the time limit is near. Raises Busy, Unavailable, Crash."""
+        """Claims and separates until nothing is left or the time limit is near.
+
+        A song that cannot be had, or whose model cannot be loaded, holds up no others: what it failed by is raised at
+        the end, so that the event comes again. An attempt that counts ends the request at once: it may be the process
+        that is ill, and would cost every song one. Raises Busy, Unavailable, Crash.
+        """
         if draining.is_set():
             raise Unavailable("This worker is about to end.", retry_after=1)
         if not self._busy.acquire(blocking=False):
@@ -56,20 +64,37 @@ class Worker:
             self._busy.release()
 
     def _work(self, deadline: float, told: list[Future[None]]) -> None:
-        first = True
-        while not draining.is_set() and (first or time.monotonic() < deadline):
+        self._passed_over, self._trouble = set(), ""
+        failures: list[Unavailable] = []
+        first = left = True
+        while left and not draining.is_set() and (first or time.monotonic() < deadline):
             first = False
-            claim = stores.jobs().claim(uuid.uuid4().hex, settings().lease_seconds)
+            if failures:
+                stores.objects().ready()  # or all others would fail by it too, and as slowly
+            claim = stores.jobs().claim(uuid.uuid4().hex, settings().lease_seconds, self._passed_over)
             if claim is not None:
-                with Lease(claim, self._beat) as lease:
-                    self._one(claim, lease, deadline, told)
+                failures += self._failed(claim, deadline, told)
                 give_back()
-            elif wait(told, timeout=0.5).not_done:
-                continue  # a client that is slow to take its callback holds up no song that comes meanwhile
-            else:
-                self._show("idle")
-                return
-        self._announce_next()
+            else:  # a client that is slow to take its callback holds up no song that comes meanwhile
+                left = bool(wait(told, timeout=0.5).not_done)
+        if left:
+            self._announce_next()
+        else:
+            self._show(self._trouble or "idle")
+        if failures:
+            raise failures[0]
+
+    def _failed(self, claim: Claim, deadline: float, told: list[Future[None]]) -> list[Unavailable]:
+        """One song; if it cannot be done now, why not."""
+        try:
+            with Lease(claim, self._beat) as lease:
+                self._one(claim, lease, deadline, told)
+        except DeviceLost:
+            raise
+        except Unavailable as error:
+            self._passed_over.add(claim.job.song)
+            return [error]
+        return []
 
     def _one(self, claim: Claim, lease: Lease, deadline: float, told: list[Future[None]]) -> None:
         """One song, to its end or to where another goes on."""
@@ -144,7 +169,9 @@ class Worker:
             if self._engine.done() and self._engine.exception():
                 self._engine = self._after.submit(_engine)
             logs.error("model not loaded", model=job.model, error=str(error))
-            self._show(f"cannot load the model: {error}")
+            self._passed_over.add(job.model)
+            self._trouble = f"cannot load the model: {error}"
+            self._show(self._trouble)
             raise Unavailable(f"The model cannot be loaded: {error}", retry_after=60) from error
         self._loaded = {"model": job.model, "device": separator.device, "precision": separator.precision}
         self._show("separating", claim)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,10 +68,13 @@ class Jobs:
 
     # --- From separate ---
 
-    def claim(self, token: str, lease: float) -> Claim | None:
-        """The oldest song that nobody holds, held from now on for `lease` seconds at a time."""
-        prefixes = (names.song_key(""), names.lease_key(""))
-        found = self.redis.run("claim", [names.TO_WORKER], token, int(lease * 1000), time.time(), *prefixes)
+    def claim(self, token: str, lease: float, passed_over: Collection[str] = ()) -> Claim | None:
+        """The oldest song that nobody holds, held from now on for `lease` seconds at a time.
+
+        Songs, and models with all of their songs, that are `passed_over` keep their places.
+        """
+        args = (token, int(lease * 1000), time.time(), names.song_key(""), names.lease_key(""), *passed_over)
+        found = self.redis.run("claim", [names.TO_WORKER], *args)
         if not found:
             return None
         song, flat = found

@@ -1,14 +1,17 @@
 -- Gives the oldest song that nobody holds to a worker; the same one again when the call is repeated.
--- KEYS toWorker   ARGV token, lease (ms), now, prefix of song keys, prefix of lease keys
+-- KEYS toWorker
+-- ARGV token, lease (ms), now, prefix of song keys, prefix of lease keys, then what is passed over: songs and models
 -- Returns {hash, fields of the record}, or false when there is nothing to claim.
+local passed = {}
+for i = 6, #ARGV do passed[ARGV[i]] = true end
 for _, hash in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   local song, lease = ARGV[4] .. hash, ARGV[5] .. hash
-  local status = redis.call('HGET', song, 'status')
+  local status, model = unpack(redis.call('HMGET', song, 'status', 'model'))
   if status ~= 'queued' and status ~= 'processing' then
     redis.call('LREM', KEYS[1], 0, hash)
   elseif redis.call('GET', lease) == ARGV[1] then
     return {hash, redis.call('HGETALL', song)}
-  elseif redis.call('SET', lease, ARGV[1], 'NX', 'PX', ARGV[2]) then
+  elseif not passed[hash] and not passed[model] and redis.call('SET', lease, ARGV[1], 'NX', 'PX', ARGV[2]) then
     redis.call('HSET', song, 'status', 'processing', 'token', ARGV[1])
     redis.call('HSETNX', song, 'started', ARGV[3])
     redis.call('HINCRBY', song, 'attempts', 1)

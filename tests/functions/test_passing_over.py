@@ -1,0 +1,124 @@
+"""Songs that a worker cannot do hold up no others, with real stores."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+
+from functions.separate import attempt
+from functions.separate.worker import Worker
+from medley import names, settings, stores
+from medley.errors import Crash, Unavailable
+from medley.names import Upload
+from medley.separation import Separation
+from medley.song import Song
+from medley.stores.objects import Objects, Opened
+from tests import sounds
+from tests.backends import free_port
+from tests.functions.conftest import CACHED
+
+A, B, C = "a" * 64, "b" * 64, "c" * 64
+HERE, ELSEWHERE = "demucs_unittest", "masks"  # one that every worker has, and one from a package that is not here
+
+
+@pytest.fixture(autouse=True)
+def short(empty_stores: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is away is not waited for long."""
+    monkeypatch.setenv("LEASE_SECONDS", "0.5")
+    monkeypatch.setenv("LEASE_RENEW_SECONDS", "0.2")
+    settings.settings.cache_clear()
+
+
+def queue(song: str, model: str = HERE) -> Upload:
+    upload, audio = Upload(song, "first"), sounds.wav()
+    stores.objects().put(upload.original("wav"), io.BytesIO(audio), len(audio))
+    about = Song("A song", Separation(model), (), 320, "wav", 5, 1.5, 1.0)
+    assert stores.jobs().accept(upload, about.record(), 10, None) == "queued"
+    return upload
+
+
+def status(song: str) -> tuple[str, int]:
+    job = stores.jobs().get(song)
+    assert job is not None
+    return job.status, job.attempts
+
+
+def claimed(song: str) -> bool:
+    """Ever."""
+    return bool(stores.redis().hexists(names.song_key(song), "started"))
+
+
+def test_a_model_that_cannot_be_loaded_holds_up_no_other() -> None:
+    queue(A, ELSEWHERE)
+    queue(B)
+    queue(C, ELSEWHERE)
+    with pytest.raises(Unavailable, match="The model cannot be loaded: the weights of masks"):
+        Worker().work()
+    assert [status(A), status(B)[0], status(C)] == [("queued", 0), "succeeded", ("queued", 0)]
+    assert stores.jobs().queue() == [A, C]
+    assert [claimed(A), claimed(C)] == [True, False]  # it is not tried for each of its songs
+    (worker,) = stores.jobs().workers()
+    assert worker["state"].startswith("cannot load the model: the weights of masks")
+
+
+def test_every_request_tries_again() -> None:
+    worker = Worker()
+    queue(A, ELSEWHERE)
+    with pytest.raises(Unavailable):
+        worker.work()
+    stores.redis().hset(names.song_key(A), "model", HERE)
+    worker.work()
+    assert status(A)[0] == "succeeded"
+    (shown,) = stores.jobs().workers()
+    assert shown["state"] == "idle"
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Upload], None]:
+    """Makes the store answer with errors where this upload's original is read."""
+
+    def refuse(upload: Upload) -> None:
+        read = Objects.open
+
+        def open_(self: Objects, name: str, *arguments: int) -> Opened | None:
+            if name == upload.original("wav"):
+                raise Unavailable("The object store does not answer; try again in a moment.")
+            return read(self, name, *arguments)
+
+        monkeypatch.setattr(Objects, "open", open_)
+
+    return refuse
+
+
+def test_a_song_that_cannot_be_read_holds_up_no_other(unreadable: Callable[[Upload], None]) -> None:
+    unreadable(queue(A))
+    queue(B)
+    with pytest.raises(Unavailable, match="does not answer"):
+        Worker().work()
+    assert (status(A), status(B)[0]) == (("queued", 0), "succeeded")
+
+
+def test_where_the_store_is_away_no_other_song_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue(A)
+    queue(B)
+    monkeypatch.setenv("S3_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    for cached in CACHED:
+        cached.cache_clear()
+    with pytest.raises(Unavailable, match="does not answer"):
+        Worker().work()
+    assert (status(A), status(B)) == (("queued", 0), ("queued", 0))
+    assert [claimed(A), claimed(B)] == [True, False]
+
+
+def test_an_attempt_that_counts_ends_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full would cost every song one, and soon fail them all."""
+
+    def full(_: object) -> None:
+        raise OSError("No space left on device")
+
+    queue(A)
+    queue(B)
+    monkeypatch.setattr(attempt, "decoded", full)
+    with pytest.raises(Crash, match="OSError"):
+        Worker().work()
+    assert (status(A), claimed(B)) == (("queued", 1), False)
