@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from medley.channels import floats, stereo
 from medley.demux import TRY, Source, opened
 from medley.errors import BadAudio
+from medley.models import SAMPLERATE
 
 Samples = NDArray[np.float32]
 
-SAMPLERATE = 44100  # Hz, of the models
 SHORTEST = 0.001  # s: no format has shorter packets, so whoever says so lies about the length
 BLOCK = 1 << 16  # samples that are handled at a time
 LOUDEST = 100.0  # times full scale; a float file may hold anything

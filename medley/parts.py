@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medley.errors import Crash
+from medley.models import SAMPLERATE
 
 Values = NDArray[np.int32]  # (2, n): 24-bit values at half amplitude
 
-SAMPLERATE = 44100  # Hz
 SCALE = 1 << 22  # of a sample at full scale: half of 24 bits
 HIGHEST = (1 << 23) - 1
 STEP = 128  # values to one step of 16 bits: 8 bits less, times two

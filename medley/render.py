@@ -9,8 +9,9 @@ import lameenc
 import numpy as np
 from numpy.typing import NDArray
 
+from medley.models import SAMPLERATE
 from medley.output import Output
-from medley.parts import SAMPLERATE, Values, to_int16
+from medley.parts import Values, to_int16
 
 Pcm = NDArray[np.int16]  # (n, 2)
 

@@ -19,7 +19,7 @@ from functions.separate.htdemucs import KLASS, Forward, shape_of
 from functions.separate.networks import Demucs, Ensemble, Maker, Network, Own
 from functions.separate.precision import dtype_of
 from functions.separate.weights import UNTRAINED, WeightsMissing, find, folder_of
-from medley.models import MODELS, SEPARATORS
+from medley.models import MODELS, SAMPLERATE, SEPARATORS
 from medley.settings import BadSettings
 
 UNTRAINED_SEED = 0
@@ -30,14 +30,27 @@ def load(model: str, device: str, precision: str, weights_dir: str) -> Ensemble:
     """A model of `medley.models` on "cpu" or "cuda", in "exact" or "fast"; needs no network.
 
     Fast is what HTDemucs and models from elsewhere may be; the others go through demucs itself, which is exact.
-    Raises WeightsMissing where its weights are not in `weights_dir`, BadSettings where a package is missing.
+    Raises WeightsMissing where its weights are not in `weights_dir`, BadSettings where a package is missing or gives
+    another model than it says.
     """
+    found = _found(model, device, precision, weights_dir)
+    given, wanted = (tuple(found.stems), found.samplerate), (MODELS[model].stems, SAMPLERATE)
+    if given != wanted:
+        raise BadSettings(f"the model {model} gives {_told(*given)}; {_told(*wanted)} is what was declared")
+    return found
+
+
+def _told(stems: Sequence[str], samplerate: int) -> str:
+    return f"{', '.join(stems)} at {samplerate} Hz"
+
+
+def _found(model: str, device: str, precision: str, weights_dir: str) -> Ensemble:
     if made := entry_points(group=SEPARATORS, name=model):
         maker: Maker = next(iter(made)).load()
         return maker(device, precision)
     if model == UNTRAINED:
         network = Demucs(_untrained(), device)
-        return Ensemble(MODELS[model].stems, 44100, [network], [[1.0] * 4], f"seed {UNTRAINED_SEED}")
+        return Ensemble(MODELS[model].stems, SAMPLERATE, [network], [[1.0] * 4], f"seed {UNTRAINED_SEED}")
     folder = folder_of(weights_dir)
     weights = find(model, folder)
     if weights is None:
@@ -80,7 +93,7 @@ def ensemble(
         about = files[0].arguments
         stems = tuple(about["sources"])
         shares = shares or [[1.0] * len(stems) for _ in files]
-        return Ensemble(stems, about.get("samplerate", 44100), networks, shares, digested.result(), precision)
+        return Ensemble(stems, about.get("samplerate", SAMPLERATE), networks, shares, digested.result(), precision)
 
 
 def _own(shape: Any, state: Mapping[str, Tensor], device: str, precision: str, segment: float | None) -> Own:

@@ -36,8 +36,8 @@ class Ensemble:
     `weights` tells its weights from others of the same model, `precision` is the one it computes in: exact or fast.
     """
 
-    stems: tuple[str, ...]
-    samplerate: int  # Hz
+    stems: tuple[str, ...]  # those that medley/models.py says, in that order
+    samplerate: int  # Hz: what medley/models.py says
     networks: Sequence[Network]
     shares: Sequence[Sequence[float]]
     weights: str

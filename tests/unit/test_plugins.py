@@ -98,6 +98,28 @@ def test_a_model_from_elsewhere_is_served_and_separates(installed: Path) -> None
     assert found["precision"] == "exact"
 
 
+LOAD = """
+from functions.separate.engine import Engine
+from medley.separation import Separation
+from medley.settings import BadSettings
+
+try:
+    Engine("cpu").separator(Separation("masks"))
+except BadSettings as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("given", ["voice, rest at 48000", "rest, voice at 44100", "voice at 44100"])
+def test_a_network_that_is_not_the_declared_model_is_refused(installed: Path, given: str) -> None:
+    stems, _, rate = given.partition(" at ")
+    file = installed / "masks_network.py"
+    file.write_text(NETWORK.replace('("voice", "rest"), 44100', f"{tuple(stems.split(', '))}, {rate}"))
+    environment = {"PYTHONPATH": f"{installed}:{Path(__file__).parents[2]}", "OMP_NUM_THREADS": "1"}
+    told = subprocess.run([sys.executable, "-c", LOAD], env=environment, check=True, capture_output=True, text=True)
+    assert told.stdout == f"the model masks gives {given} Hz; voice, rest at 44100 Hz is what was declared\n"
+
+
 def test_what_needs_only_its_stems_does_not_load_its_network(installed: Path) -> None:
     environment = {"PYTHONPATH": f"{installed}:{Path(__file__).parents[2]}"}
     script = "import sys; from medley.models import MODELS; print(MODELS['masks'].stems, 'torch' in sys.modules)"
