@@ -1,10 +1,10 @@
 """What Knative's parts and the stores take and cost, for docs/scaling.md: `make bench-knative`."""
 
 import argparse
-import datetime
-import json
 import os
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of what starts from zero")
     parser.add_argument("--minutes", type=float, default=idling.MINUTES, help="of idleness")
     asked = parser.parse_args()
-    own = {"waking": lambda: waking.measure(asked.rounds), "idle": lambda: idling.measure(asked.minutes)}
-    found = {**_before(), "hardware": report.hardware()}
+    measured: dict[str, Callable[[], Any]] = {name: partial(_on_machine, name) for name in MACHINE}
+    measured |= {name: part.measure for name, part in CLUSTER.items()}
+    measured |= {"waking": lambda: waking.measure(asked.rounds), "idle": lambda: idling.measure(asked.minutes)}
+    findings = report.Findings(NAME)
+    found = findings.found
     for name in sorted(asked.only, key=list(PARTS).index):
-        begin = report.hardware()
-        found[name] = own.get(name, CLUSTER[name].measure)() if name in CLUSTER else _on_machine(name)
-        found.setdefault("measured", {})[name] = _when(begin)
-        report.write(NAME, found)
-        report.show(PARTS[name].rows(found[name]))
+        report.show(PARTS[name].rows(findings.measure(name, measured[name])))
     if "burst" in asked.only:
         report.plot("burst", lambda axes: burst.draw(axes, found["burst"]))
     if all(name in found for name in MACHINE):
@@ -54,17 +53,6 @@ def _possible(part: str) -> bool:
 def _on_machine(part: str) -> dict[str, Any]:
     with backbone.running() as stores:
         return dict(MACHINE[part].measure(stores))
-
-
-def _when(begin: dict[str, Any]) -> dict[str, Any]:
-    """On what a part was measured, how busy that was before and after, and the day."""
-    return {"begin": begin, "end": report.hardware(), "date": datetime.date.today().isoformat()}
-
-
-def _before() -> dict[str, Any]:
-    """Findings of earlier runs, so that parts can be measured one by one."""
-    file = report.OUT / f"{NAME}.json"
-    return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
 if __name__ == "__main__":

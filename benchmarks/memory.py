@@ -2,6 +2,7 @@
 
 import argparse
 import random
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,7 +36,9 @@ def by_length(
         with Separate(service, threads, MAX_SECONDS=str(max(lengths) + 1)) as separate:
             run = separate.separate(name)
         service.remove(name)
-        found.append({"model": model, "seconds": seconds, "peak_mib": round(run.peak), "wall_s": round(run.wall, 1)})
+        found.append(
+            {"model": model, "seconds": seconds, "peak_mib": report.whole(run.peak), "wall_s": round(run.wall, 1)}
+        )
         print(f"{model}, {seconds // MINUTE} min: {run.peak:.0f} MiB, {run.wall:.0f} s", flush=True)
     return found
 
@@ -65,9 +68,9 @@ def rows(found: dict[str, Any]) -> list[report.Row]:
     table: list[report.Row] = [("", "peak MiB", "x shortest", "s", "to be")]
     for name, target in (("tiny", "at most 1.25 x"), ("real", "below 3000 MB")):
         for one in found.get(name, []):
-            times = one["peak_mib"] / found[name][0]["peak_mib"]
+            times = f"{one['peak_mib'] / found[name][0]['peak_mib']:.2f}" if one["peak_mib"] else ""
             what = f"{one['model']}, {one['seconds'] // MINUTE} min"
-            table.append((what, str(one["peak_mib"]), f"{times:.2f}", f"{one['wall_s']:.0f}", target))
+            table.append((what, report.cell(one["peak_mib"]), times, f"{one['wall_s']:.0f}", target))
     if "many" in found:
         last, settled = found["many"][-1], found["many"][min(SETTLED, len(found["many"])) - 1]
         what = f"{len(found['many'])} songs in one process: after the last, and over that after {SETTLED}"
@@ -76,25 +79,25 @@ def rows(found: dict[str, Any]) -> list[report.Row]:
 
 
 def main() -> None:
-    """Measures, prints a table and writes out/memory.json and .png."""
+    """Measures, prints a table and writes out/memory.json and .png, with what was measured before of other parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=report.hardware()["cores"])
     parser.add_argument("--only", nargs="+", choices=(*PARTS, "many"), default=(*PARTS, "many"))
     parser.add_argument("--songs", type=int, default=SONGS)
     parser.add_argument("--longest", type=int, default=180, help="minutes: leaves longer songs out")
     asked = parser.parse_args()
-    found: dict[str, Any] = {"hardware": report.hardware(), "threads": asked.threads}
+    findings = report.Findings("memory", threads=asked.threads)
     limits = {"MAX_SECONDS": str(asked.longest * MINUTE + 1), "MAX_BYTES": "2000000000"}
     with TemporaryDirectory() as folder, asleep([MODEL, stock.MODEL], **limits) as service:
         for part, model in PARTS.items():
             if part in asked.only:
                 lengths = tuple(seconds for seconds in LENGTHS[model] if seconds <= asked.longest * MINUTE)
-                found[part] = by_length(service, model, lengths, asked.threads, Path(folder))
+                findings.measure(part, partial(by_length, service, model, lengths, asked.threads, Path(folder)))
         if "many" in asked.only:
-            found["many"] = many(service, asked.threads, asked.songs)
-    report.show(rows(found))
+            findings.measure("many", partial(many, service, asked.threads, asked.songs))
+    found = findings.found
+    report.show(rows({part: found[part] for part in asked.only}))
     report.tell(found["hardware"])
-    report.write("memory", found)
     if "many" in found:
         report.plot("memory", lambda axes: _line(axes, found["many"]))
 

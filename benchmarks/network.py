@@ -70,7 +70,7 @@ def _about(name: str, times: dict[str, Any], gemms: dict[str, int], agreement: d
         "gflop_per_s": round(rate),
         "of_gemm": round(rate / gemms[CONTENDERS[name].precision], 2),
         "agreement_db": round(agreement[name], 1),
-        "peak_mib": round(max(run.peak for _, run in times[name])),
+        "peak_mib": report.whole(max(run.peak for _, run in times[name])),
         "rounds": [round(one, 3) for one in seconds],
     }
 
@@ -81,7 +81,7 @@ def rows(found: dict[str, Any]) -> list[report.Row]:
     columns = ("seconds", "cpu_s", "times_stock", "gflop_per_s", "of_gemm", "agreement_db", "peak_mib")
     table = [head]
     for name, one in found["contenders"].items():
-        table.append((f"{name} ({one['precision']})", *(str(one[column]) for column in columns)))
+        table.append((f"{name} ({one['precision']})", *(report.cell(one[column]) for column in columns)))
     return [
         *table,
         *((f"GEMM, {precision}", "", "", "", str(rate)) for precision, rate in found["gemm_gflop_per_s"].items()),
@@ -89,7 +89,7 @@ def rows(found: dict[str, Any]) -> list[report.Row]:
 
 
 def main() -> None:
-    """Measures, prints a table and writes out/network.json and .png."""
+    """Measures, prints a table and writes out/network.json and .png, with what was measured before of others."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=report.hardware()["cores"])
@@ -97,11 +97,17 @@ def main() -> None:
     asked = parser.parse_args()
     obtain_onnx()
     names = [name for name in CONTENDERS if name in {STOCK, *asked.only}]
-    found: dict[str, Any] = {"hardware": report.hardware(), "threads": asked.threads}
-    found |= measure(names, asked.rounds, asked.threads)
-    report.show(rows(found))
+    findings = report.Findings("network", threads=asked.threads)
+
+    def contenders() -> dict[str, Any]:
+        measured = measure(names, asked.rounds, asked.threads)
+        findings.found["gemm_gflop_per_s"] = measured["gemm_gflop_per_s"]
+        return dict(measured["contenders"])
+
+    measured = findings.measure(", ".join(names), contenders, "contenders")
+    found = findings.found
+    report.show(rows({**found, "contenders": measured}))
     report.tell(found["hardware"])
-    report.write("network", found)
     seconds = {name: one["seconds"] for name, one in found["contenders"].items()}
     report.plot("network", lambda axes: report.bars(axes, seconds, "seconds for 7.8 s of music"))
 

@@ -1,6 +1,7 @@
 """What becomes of a benchmark's findings: a table on the screen, a JSON file and a plot in benchmarks/out."""
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -70,6 +71,39 @@ def show(rows: Sequence[Row]) -> None:
         cells = [f"{first:{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))]
         print(f"| {' | '.join(cells)} |", flush=True)
     print()
+
+
+class Findings:
+    """`out/<name>.json`, written anew after each part, with the parts of earlier runs: any can be measured alone."""
+
+    def __init__(self, name: str, device: str = "cpu", **about: Any) -> None:
+        self.name, self._device = name, device
+        self.found: dict[str, Any] = {**_before(name), "hardware": hardware(device), **about}
+
+    def measure(self, part: str, measured: Callable[[], Any], into: str = "") -> Any:
+        """What is found of a part, noted under its name, or beside what there is `into` another; and on what it was."""
+        begin = hardware(self._device)
+        found = measured()
+        self.found[into or part] = {**self.found.get(into, {}), **found} if into else found
+        when = {"begin": begin, "end": hardware(self._device), "date": date.today().isoformat()}
+        self.found.setdefault("measured", {})[part] = when
+        write(self.name, self.found)
+        return found
+
+
+def _before(name: str) -> dict[str, Any]:
+    file = OUT / f"{name}.json"
+    return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+def whole(value: float) -> int | None:
+    """Rounded; None, of which a table shows nothing, for what is unknown."""
+    return None if math.isnan(value) else round(value)
+
+
+def cell(value: object) -> str:
+    """Of a table: nothing for None."""
+    return "" if value is None else str(value)
 
 
 def write(name: str, found: Mapping[str, Any]) -> None:

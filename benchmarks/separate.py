@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,7 +13,9 @@ from benchmarks.cases import COMMAND_LINE, PRECISIONS, Bench, Case, cases, prepa
 from benchmarks.child import Child, Run
 
 SONG = Path(__file__).resolve().parents[1] / "examples" / "slow_motion_dream.mp3"
-PARTS = ("whole", "warm", "quality", "writing")
+RUNS = ("whole", "warm")
+PARTS = (*RUNS, "quality", "writing")
+NAMES = {"cpu": "separate", "cuda": "separate-cuda"}  # of what is written
 
 
 def measure(wanted: Sequence[Case], rounds: int) -> dict[str, Any]:
@@ -33,7 +36,7 @@ def _about(case: Case, runs: list[Run], base: list[Run]) -> dict[str, Any]:
         "wall_s": round(wall, 2),
         "times_realtime": round(case.seconds / wall, 2),
         "cpu_s": round(median(run.cpu for run in runs), 2),
-        "peak_mib": round(max(run.peak for run in runs)),
+        "peak_mib": report.whole(max(run.peak for run in runs)),
         "times_command_line": round(median(b.wall / run.wall for b, run in zip(base, runs, strict=True)), 2),
         "rounds": [{key: round(value, 2) for key, value in asdict(run).items()} for run in runs],
     }
@@ -73,7 +76,7 @@ def rows(runs: dict[str, Any]) -> list[report.Row]:
     """What was measured of every case."""
     columns = ("wall_s", "times_realtime", "cpu_s", "peak_mib", "times_command_line")
     head: report.Row = ("", "s", "x realtime", "CPU s", "peak MiB", "x command line")
-    return [head, *((name, *(str(one[column]) for column in columns)) for name, one in runs.items())]
+    return [head, *((name, *(report.cell(one[column]) for column in columns)) for name, one in runs.items())]
 
 
 def quality_rows(found: dict[str, Any]) -> list[report.Row]:
@@ -92,7 +95,7 @@ def _row(values: dict[str, float]) -> list[str]:
 
 
 def main() -> None:
-    """Measures, prints tables and writes out/separate.json and .png."""
+    """Measures, prints tables and writes out/separate.json and .png, with what was measured before of other parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("song", nargs="?", type=Path, default=SONG)
     parser.add_argument("--rounds", type=int, default=3)
@@ -101,26 +104,20 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--formats", nargs="+", choices=tuple(stock.FORMATS), default=tuple(stock.FORMATS))
     asked = parser.parse_args()
-    found: dict[str, Any] = {"hardware": report.hardware(asked.device), "threads": asked.threads}
     with prepared(asked.song, asked.threads, asked.device) as bench:
-        found["seconds"] = bench.seconds
-        wanted = list(cases(bench, asked.only, asked.formats))
-        if wanted:
-            found["runs"] = measure(wanted, asked.rounds)
-            report.show(rows(found["runs"]))
+        findings = report.Findings(NAMES[asked.device], asked.device, threads=asked.threads, seconds=bench.seconds)
+        for part in [part for part in RUNS if part in asked.only]:
+            wanted = list(cases(bench, [part], asked.formats))
+            report.show(rows(findings.measure(part, partial(measure, wanted, asked.rounds), "runs")))
         if "quality" in asked.only:
-            found["quality"] = quality(bench)
-            report.show(quality_rows(found["quality"]))
+            report.show(quality_rows(findings.measure("quality", partial(quality, bench))))
         if "writing" in asked.only:
-            found["writing"] = writing(bench, asked.rounds)
-            report.show(
-                [("", "measured", "to be"), ("writing parts costs", f"{found['writing']['cost']:.1%}", "at most 5 %")]
-            )
-    report.tell(found["hardware"])
-    report.write("separate", found)
-    if wanted:
-        speeds = {name: one["times_realtime"] for name, one in found["runs"].items()}
-        report.plot("separate", lambda axes: report.bars(axes, speeds, "times realtime"))
+            cost = findings.measure("writing", partial(writing, bench, asked.rounds))["cost"]
+            report.show([("", "measured", "to be"), ("writing parts costs", f"{cost:.1%}", "at most 5 %")])
+    report.tell(findings.found["hardware"])
+    if "runs" in findings.found:
+        speeds = {name: one["times_realtime"] for name, one in findings.found["runs"].items()}
+        report.plot(findings.name, lambda axes: report.bars(axes, speeds, "times realtime"))
 
 
 if __name__ == "__main__":

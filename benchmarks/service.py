@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import math
 import os
 import random
 import struct
@@ -80,10 +81,14 @@ class Process:
 
     def __init__(self, pid: int) -> None:
         self._folder = Path(f"/proc/{pid}")
+        self._counts = True
 
     def begin_peak(self) -> float:
         """Peak memory is counted anew from here; what is resident now, MiB."""
-        (self._folder / "clear_refs").write_text("5")
+        try:
+            (self._folder / "clear_refs").write_text("5")
+        except OSError:  # the kernels of some sandboxes do not count it
+            self._counts = False
         return self.resident()
 
     def resident(self) -> float:
@@ -91,10 +96,10 @@ class Process:
         return int((self._folder / "statm").read_text().split()[1]) * PAGE / MIB
 
     def peak(self) -> float:
-        """The most that was resident since, MiB."""
+        """The most that was resident since, MiB; no number where that is not known."""
         status = (self._folder / "status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
-        return int(line.split()[1]) / 1024
+        lines = [line for line in status.splitlines() if line.startswith("VmHWM")]
+        return int(lines[0].split()[1]) / 1024 if lines and self._counts else math.nan
 
     def cpu(self) -> float:
         """Seconds of processor time so far."""
