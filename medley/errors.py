@@ -1,4 +1,4 @@
-"""Every error a client or a broker can be told.
+"""Every error that a request or an event may be answered by.
 
     MedleyError
     ├── BadRequest 400 ── BadTrack
@@ -9,8 +9,11 @@
     ├── UnsupportedMedia 415
     ├── BadRange 416
     ├── Unprocessable 422 ── BadAudio, BadOption, KilledItsWorkers
-    ├── Crash 500
-    └── Unavailable 503 ── QueueFull, TooManyUploads
+    ├── Crash 500 ── Overflow
+    ├── NoAnswer 502
+    ├── OutOfMemory 503
+    ├── Unavailable 503 ── QueueFull, TooManyUploads, Overloaded, WeightsMissing, DeviceLost
+    └── TimedOut 504
 
 Each class has the status of its HTTP answer (RFC 9457 `application/problem+json`) and a stable `type`. A broker tries
 again after 404, 408, 409, 429 and 5xx, and never after 400 and 422.
@@ -106,6 +109,10 @@ class Unavailable(MedleyError):
     status, slug, title = 503, "unavailable", "A part of the service is away"
 
 
+class NoAnswer(MedleyError):
+    status, slug, title = 502, "no-answer", "The function went away"
+
+
 class OutOfMemory(MedleyError):
     """Not even one segment fits; the process goes on.
 
@@ -127,3 +134,15 @@ class QueueFull(Unavailable):
 
 class TooManyUploads(Unavailable):
     slug, title = "too-many-uploads", "Too many uploads at once"
+
+
+class Overloaded(Unavailable):
+    slug, title = "overloaded", "Too many requests wait"
+
+
+class WeightsMissing(Unavailable):
+    """A model's weights are not on this machine, and could not be had."""
+
+
+class TimedOut(MedleyError):
+    status, slug, title = 504, "timed-out", "The function took too long"

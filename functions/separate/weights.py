@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from medley.errors import Unavailable
+from medley.errors import WeightsMissing
 from medley.models import DEMUCS, MODELS
 from medley.settings import BadSettings, settings
 
@@ -35,10 +35,6 @@ ONNX_SHA256 = "da9e5101ee0804d04933974b59d8aae9c862e80e14f2f24e7c74cae76bdbe748"
 HTDEMUCS_SIGNATURE = "955717e8"  # demucs' name of the network in htdemucs: demucs/remote/htdemucs.yaml
 
 PROBE_SECONDS = 3.0  # the hub's own retries take half a minute where there is no network
-
-
-class WeightsMissing(Unavailable):
-    """A model's weights are not on this machine, and could not be had."""
 
 
 @dataclass(frozen=True)

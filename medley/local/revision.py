@@ -11,23 +11,11 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from medley.errors import MedleyError, Unavailable
+from medley.errors import MedleyError, NoAnswer, Overloaded, TimedOut
 from medley.local.cloudevent import Answer
 from medley.local.manifests import Service
 
 QUEUE = 10  # requests that wait, for each that may run
-
-
-class Overloaded(Unavailable):
-    slug, title = "overloaded", "Too many requests wait"
-
-
-class NoAnswer(MedleyError):
-    status, slug, title = 502, "no-answer", "The function went away"
-
-
-class TimedOut(MedleyError):
-    status, slug, title = 504, "timed-out", "The function took too long"
 
 
 @dataclass(eq=False)

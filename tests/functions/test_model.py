@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from functions.separate import worker as module
-from functions.separate.weights import WeightsMissing
 from functions.separate.worker import Worker
-from medley.errors import Unavailable
+from medley.errors import Unavailable, WeightsMissing
 
 CLAIM: Any = SimpleNamespace(job=SimpleNamespace(song="0" * 64, model="htdemucs"))
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from medley.errors import NoAnswer, Overloaded, TimedOut
 from medley.local.cloudevent import Answer
 from medley.local.manifests import Service
-from medley.local.revision import NoAnswer, Overloaded, Revision, TimedOut
+from medley.local.revision import Revision
 from tests.local.harness import Handle, revision, run, until
 
 

@@ -15,8 +15,7 @@ from functions.separate.engine import Engine
 from functions.separate.networks import Ensemble
 from functions.separate.recipe import recipe
 from functions.separate.separator import Separator
-from functions.separate.weights import WeightsMissing
-from medley.errors import DeviceLost
+from medley.errors import DeviceLost, WeightsMissing
 from medley.models import MODELS
 from medley.separation import Separation
 from medley.settings import BadSettings
