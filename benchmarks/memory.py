@@ -13,7 +13,7 @@ from benchmarks import report, stock
 from benchmarks.separating import Separate
 from benchmarks.service import MB, MODEL, Service, asleep, song
 from medley.output import Output
-from medley.parts import quantise
+from medley.parts import SCALE
 from medley.render import encode
 
 RATE = 44100  # Hz
@@ -59,7 +59,7 @@ def music(seconds: int) -> Any:
     """A FLAC file of chords that fade, piece by piece: a minute of them over and over."""
     t = np.arange(MINUTE * RATE) / RATE
     chords = sum(np.sin(2 * np.pi * f * t) * np.exp(-3 * (t % p)) for f, p in ((110, 1.0), (277, 0.75), (660, 0.5)))
-    minute = quantise(np.stack([0.2 * chords, 0.15 * chords]).astype(np.float32))
+    minute = np.rint(SCALE * np.stack([0.2 * chords, 0.15 * chords])).astype(np.int32)
     return encode(Output("other", "flac"), (minute for _ in range(seconds // MINUTE)), seconds * RATE)
 
 

@@ -19,12 +19,6 @@ HIGHEST = (1 << 23) - 1
 STEP = 128  # values to one step of 16 bits: 8 bits less, times two
 
 
-def quantise(samples: NDArray[np.float32]) -> Values:
-    """Samples (2, n), full scale at 1.0, as 24-bit values at half amplitude; what is above +-2.0 is clamped."""
-    values: Values = np.clip(np.rint(samples * np.float32(SCALE)), -HIGHEST - 1, HIGHEST).astype(np.int32)
-    return values
-
-
 def encode(values: Values) -> bytes:
     """Values (2, n) as a whole FLAC file.
 

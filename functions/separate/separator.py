@@ -166,8 +166,7 @@ class Separator:
         """Finished parts as integers, in one copy. What is given back raises Overflow."""
         audio = torch.cat(finished, -1).mul_(mix.deviation + EPSILON).add_(mix.mean)
         total = self.on.fetch(audio.sum())  # no number where any of them is none
-        values = audio.mul_(SCALE).round_().clamp_(-HIGHEST - 1, HIGHEST).to(torch.int32)
-        fetched = self.on.fetch(values)
+        fetched = self.on.fetch(quantised(audio))
         ends = np.cumsum([part.shape[-1] for part in finished])[:-1]
 
         def parts() -> list[Parts]:
@@ -176,6 +175,11 @@ class Separator:
             return np.split(fetched(), ends, axis=-1)
 
         return parts
+
+
+def quantised(audio: Tensor) -> Tensor:
+    """Samples, full scale at 1.0, as 24-bit values at half amplitude; what is above +-2.0 is clamped. Uses them up."""
+    return audio.mul_(SCALE).round_().clamp_(-HIGHEST - 1, HIGHEST).to(torch.int32)
 
 
 def _alike(batch: Sequence[Segment]) -> Iterator[tuple[Network, int, list[Segment]]]:

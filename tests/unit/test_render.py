@@ -23,7 +23,7 @@ LENGTH = 3 * CHUNK + 1001
 @pytest.fixture(scope="module")
 def values() -> Values:
     noise = np.random.default_rng(0).normal(0, 0.05, (2, LENGTH)).astype(np.float32)
-    return parts.quantise(samples(LENGTH / 44100) + noise)
+    return np.rint((samples(LENGTH / 44100) + noise) * parts.SCALE).astype(np.int32)
 
 
 def cut(values: Values, size: int) -> Iterator[Values]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from functions.separate.networks import Ensemble
 from functions.separate.passes import delays
+from functions.separate.separator import quantised
 from medley.audio import Mix
 from tests.networks import (
     CASES,
@@ -177,3 +178,17 @@ def test_it_is_asked_between_segments_whether_to_go_on() -> None:
     with pytest.raises(Stop):
         list(parts)
     assert len(asked) == 3
+
+
+def test_samples_are_kept_to_24_bits_at_half_amplitude() -> None:
+    noise = 0.3 * torch.randn(2, 50_000, generator=torch.Generator().manual_seed(0))
+    assert (quantised(noise.clone()) / 2**22 - noise).abs().max() <= 2**-23
+
+
+def test_peaks_to_twice_full_scale_survive() -> None:
+    samples = torch.tensor([[1.0, 1.9, 2.5, torch.inf], [-1.0, -1.9, -2.5, -torch.inf]])
+    top = (1 << 23) - 1
+    assert quantised(samples).tolist() == [
+        [1 << 22, 7969178, top, top],
+        [-(1 << 22), -7969178, -top - 1, -top - 1],
+    ]
