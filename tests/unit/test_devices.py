@@ -95,7 +95,12 @@ def test_what_a_gpu_remembers_of_a_network_goes_with_it() -> None:
 def test_a_gpu_that_ran_out_of_memory_is_measured_again_before_the_next_song(monkeypatch: pytest.MonkeyPatch) -> None:
     device, network, other = Cuda(), Meeting(1), Meeting(1)
     measured: list[Network] = []
-    monkeypatch.setattr(device, "_measured", lambda network: (measured.append(network), (1000, 100))[1])
+
+    def measure(network: Network) -> tuple[int, int]:
+        measured.append(network)
+        return 1000, 100
+
+    monkeypatch.setattr(device, "_measured", measure)
     assert [device.batch(each) for each in (network, other)] == [4, 4]
     device.shrink(network)
     assert device.batch(network) == 2
