@@ -93,6 +93,8 @@ class Worker:
             raise
         except Unavailable as error:
             self._passed_over.add(claim.job.song)
+            # The frames it came through hold a song, or half a model, and the next one needs the room.
+            error.__traceback__ = error.__cause__ = error.__context__ = None
             return [error]
         return []
 

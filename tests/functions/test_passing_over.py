@@ -1,11 +1,14 @@
 """Songs that a worker cannot do hold up no others, with real stores."""
 
+import gc
 import io
+import weakref
 from collections.abc import Callable
 
 import pytest
 
-from functions.separate import attempt
+from functions.separate import attempt, engine, loading
+from functions.separate.networks import Ensemble
 from functions.separate.worker import Worker
 from medley import names, settings, stores
 from medley.errors import Crash, Unavailable
@@ -59,6 +62,31 @@ def test_a_model_that_cannot_be_loaded_holds_up_no_other() -> None:
     assert [claimed(A), claimed(C)] == [True, False]  # it is not tried for each of its songs
     (worker,) = stores.jobs().workers()
     assert worker["state"].startswith("cannot load the model: the weights of masks")
+
+
+class Held:
+    """In the place of half a model."""
+
+
+def test_what_failed_holds_no_memory_while_others_are_separated(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[weakref.ref[Held]] = []
+    left: list[Held] = []
+
+    def load(model: str, *_: object) -> Ensemble:
+        if model == ELSEWHERE:
+            half = Held()
+            held.append(weakref.ref(half))
+            raise RuntimeError("CUDA out of memory")
+        gc.collect()
+        left.extend(filter(None, (each() for each in held)))
+        return loading.load(model, "cpu", "exact", "")
+
+    monkeypatch.setattr(engine, "load", load)
+    queue(A, ELSEWHERE)
+    queue(B)
+    with pytest.raises(Unavailable, match="CUDA out of memory"):
+        Worker().work()
+    assert (len(held), left, status(B)[0]) == (1, [], "succeeded")
 
 
 def test_every_request_tries_again() -> None:
