@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import functions_framework
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.fixture
 def fetch(empty_stores: None) -> Iterator[FlaskClient]:
     """With a finished song of which nothing is rendered yet."""
-    sound = parts.quantise(samples(1.0))
+    sound = (samples(1.0) * parts.SCALE).astype(np.int32)
     length = sound.shape[1]
     done = Done(1, length, length, 44100, STEMS, "demucs_unittest", "r", "exact", "cpu", 1, dict.fromkeys(STEMS, 0))
     stores.objects().put(UPLOAD.part("r", "vocals", 0), parts.encode(sound))
