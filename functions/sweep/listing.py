@@ -25,7 +25,8 @@ def settle_objects() -> None:
     restored: list[Restored] = []
     each(page, lambda song: restored.extend(settle(*song, emptied=emptied)), "settling a song")
     each(sorted(restored, key=lambda found: found.created), restore, "restoring a song")
-    sweeps.go_on_after(page.last)
+    if sweeps.emptied() == emptied:  # and was not emptied meanwhile: then all is to be read, from the first
+        sweeps.go_on_after(page.last)
     if emptied:
         logs.info("records read again", objects=page.seen, restored=len(restored), all=not page.last)
         if not page.last:

@@ -4,7 +4,7 @@ import pytest
 
 from functions.sweep import listing
 from functions.sweep.listing import settle_objects
-from medley import stores
+from medley import settings, stores
 from medley.names import Upload
 from medley.separation import Separation
 from medley.song import Song
@@ -38,3 +38,22 @@ def test_a_sweep_without_time_goes_on_where_the_last_one_ended(stored: None, mon
         assert known() == [upload.song for upload in SONGS[:count]]
     settle_objects()
     assert not stores.sweeps().emptied()
+
+
+def test_what_is_emptied_during_a_sweep_is_read_from_the_first_object(
+    stored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle_objects()
+    monkeypatch.setenv("SWEEP_PAGE", "1")
+    settings.settings.cache_clear()
+    settle = listing.settle
+
+    def emptied_then(*song: object, emptied: bool) -> object:
+        stores.redis().flushall()
+        return settle(*song, emptied=emptied)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(listing, "settle", emptied_then)
+        settle_objects()
+    settle_objects()
+    assert known() == [upload.song for upload in SONGS]
