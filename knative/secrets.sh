@@ -11,6 +11,12 @@ kubectl get namespace medley >/dev/null 2>&1 || kubectl create namespace medley
 if kubectl -n medley get secret medley-stores >/dev/null 2>&1; then
   exit
 fi
+case ${REDIS_URL:-}${S3_ENDPOINT:-} in
+  *//127.0.0.1* | *//localhost* | *@127.0.0.1* | *@localhost*)
+    echo "REDIS_URL or S3_ENDPOINT in the environment is of this machine, where no pod finds it: unset them" >&2
+    exit 1
+    ;;
+esac
 password=$(random)
 if [ -n "${S3_ENDPOINT:-}" ]; then
   : "${S3_ACCESS_KEY:?of $S3_ENDPOINT is wanted}" "${S3_SECRET_KEY:?of $S3_ENDPOINT is wanted}"

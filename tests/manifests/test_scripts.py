@@ -132,6 +132,20 @@ def test_a_store_of_ones_own_wants_its_keys(tmp_path: Path) -> None:
     assert "create secret" not in (tmp_path / "told").read_text()
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"REDIS_URL": "redis://:x@127.0.0.1:6379/0"},
+        {"S3_ENDPOINT": "http://localhost:8333", "S3_ACCESS_KEY": "me", "S3_SECRET_KEY": "x"},
+    ],
+)
+def test_stores_of_this_machine_are_refused(own: dict[str, str], tmp_path: Path) -> None:
+    """A shell may have them from `medley env`."""
+    with pytest.raises(subprocess.CalledProcessError):
+        secrets(tmp_path, 1, **own)
+    assert "create secret" not in (tmp_path / "told").read_text()
+
+
 def test_other_code_is_another_tag_and_other_manifests_are_not(tmp_path: Path) -> None:
     for name in ("functions", "medley", "knative"):
         shutil.copytree(ROOT / name, tmp_path / name)
