@@ -77,12 +77,12 @@ class Worker:
                 give_back()
             else:  # a client that is slow to take its callback holds up no song that comes meanwhile
                 left = bool(wait(told, timeout=0.5).not_done)
-        if left:
-            self._announce_next()
-        else:
+        if self._trouble or not left:
             self._show(self._trouble or "idle")
         if failures:
-            raise failures[0]
+            raise failures[0]  # and the event comes again
+        if left:
+            self._announce_next()
 
     def _failed(self, claim: Claim, deadline: float, told: list[Future[None]]) -> list[Unavailable]:
         """One song; if it cannot be done now, why not."""
