@@ -49,12 +49,18 @@ class Local:
     def start(self) -> None:
         """Starts it and waits until it is ready; what it prints goes to output.txt in its folder. Raises Trouble.
 
-        It has a session of its own: Ctrl-C reaches it through us only, as a second signal would end it at once.
+        On Linux it has a session of its own: Ctrl-C reaches it through us only, as a second signal would end it at once.
+        It ends with the thread that calls this.
         """
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data / "output.txt").open("wb") as output:
             self._process = subprocess.Popen(
-                self._command, stdout=output, stderr=output, env=self._environment, start_new_session=True
+                self._command,
+                stdout=output,
+                stderr=output,
+                env=self._environment,
+                start_new_session=sys.platform
+                == "linux",  # elsewhere nothing ends it with us, if the terminal does not
             )
         try:
             self.wait(lambda about: about["ready"] and about["pid"] == self._pid, START)
