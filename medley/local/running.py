@@ -49,7 +49,7 @@ class Local:
     def start(self) -> None:
         """Starts it and waits until it is ready; what it prints goes to output.txt in its folder. Raises Trouble.
 
-        On Linux it has a session of its own: Ctrl-C reaches it through us only, as a second signal would end it at once.
+        On Linux it has a session of its own: Ctrl-C reaches it through us only; a second signal would end it at once.
         It ends with the thread that calls this.
         """
         self.data.mkdir(parents=True, exist_ok=True)

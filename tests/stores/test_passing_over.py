@@ -2,7 +2,7 @@
 
 from medley import names
 from medley.stores.jobs import Jobs
-from tests.stores.test_jobs import LEASE, A, B, accept, claim
+from tests.stores.songs import LEASE, A, B, accept, claim
 
 
 def test_songs_that_are_passed_over_keep_their_places(jobs: Jobs) -> None:
