@@ -14,10 +14,13 @@ from tests.e2e.harness import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from medley.local.running import Local
 
+# As in a terminal: what runs in the background, and so these tests maybe, ignores both from the start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 with Local(Path(sys.argv[1]), models=["demucs_unittest"]):
     print("ready", flush=True)
     time.sleep(600)
