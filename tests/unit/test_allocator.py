@@ -44,7 +44,8 @@ print(*faults, kept - resident())
 
 
 def test_the_function_keeps_memory_between_segments_and_gives_it_back_between_songs() -> None:
-    environment = os.environ | {name.upper(): "http://localhost:1" for name in STORES}
+    stores = {name.upper(): "http://localhost:1" for name in STORES} | {"REDIS_URL": "redis://localhost:1"}
+    environment = os.environ | stores
     ran = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, check=True, capture_output=True, text=True)
     first, again, given_back = map(int, ran.stdout.split())
     pages = (40 << 20) // os.sysconf("SC_PAGE_SIZE")
