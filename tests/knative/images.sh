@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 export BUILDAH_ISOLATION=chroot BUILDAH_LAYERS=true
 
-tag=$(make -s tag)
+tag=$(make -s --no-print-directory tag)
 
 sh tests/knative/images/base.sh >&2
 make -s images BUILDER=buildah BASE=localhost/base REGISTRY=dev.local >&2

@@ -153,7 +153,9 @@ def test_other_code_is_another_tag_and_other_manifests_are_not(tmp_path: Path) -
         shutil.copy(ROOT / name, tmp_path)
 
     def tag() -> str:
-        return subprocess.run(["make", "-s", "tag"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            ["make", "-s", "--no-print-directory", "tag"], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout
 
     before = tag()
     assert re.fullmatch(r"[0-9a-f]{12}\n", before)
