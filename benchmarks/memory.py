@@ -37,7 +37,7 @@ def by_length(
             run = separate.separate(name)
         service.remove(name)
         found.append(
-            {"model": model, "seconds": seconds, "peak_mib": report.whole(run.peak), "wall_s": round(run.wall, 1)}
+            {"model": model, "seconds": seconds, "peak_mib": report.rounded(run.peak), "wall_s": round(run.wall, 1)}
         )
         print(f"{model}, {seconds // MINUTE} min: {run.peak:.0f} MiB, {run.wall:.0f} s", flush=True)
     return found

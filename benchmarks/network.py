@@ -70,7 +70,7 @@ def _about(name: str, times: dict[str, Any], gemms: dict[str, int], agreement: d
         "gflop_per_s": round(rate),
         "of_gemm": round(rate / gemms[CONTENDERS[name].precision], 2),
         "agreement_db": round(agreement[name], 1),
-        "peak_mib": report.whole(max(run.peak for _, run in times[name])),
+        "peak_mib": report.rounded(max(run.peak for _, run in times[name])),
         "rounds": [round(one, 3) for one in seconds],
     }
 

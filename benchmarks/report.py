@@ -96,7 +96,7 @@ def _before(name: str) -> dict[str, Any]:
     return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
-def whole(value: float) -> int | None:
+def rounded(value: float) -> int | None:
     """Rounded; None, of which a table shows nothing, for what is unknown."""
     return None if math.isnan(value) else round(value)
 

@@ -36,7 +36,7 @@ def _about(case: Case, runs: list[Run], base: list[Run]) -> dict[str, Any]:
         "wall_s": round(wall, 2),
         "times_realtime": round(case.seconds / wall, 2),
         "cpu_s": round(median(run.cpu for run in runs), 2),
-        "peak_mib": report.whole(max(run.peak for run in runs)),
+        "peak_mib": report.rounded(max(run.peak for run in runs)),
         "times_command_line": round(median(b.wall / run.wall for b, run in zip(base, runs, strict=True)), 2),
         "rounds": [{key: round(value, 2) for key, value in asdict(run).items()} for run in runs],
     }

@@ -54,13 +54,9 @@ class Local:
         """
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data / "output.txt").open("wb") as output:
+            apart = sys.platform == "linux"  # elsewhere nothing ends it with us, if the terminal does not
             self._process = subprocess.Popen(
-                self._command,
-                stdout=output,
-                stderr=output,
-                env=self._environment,
-                start_new_session=sys.platform
-                == "linux",  # elsewhere nothing ends it with us, if the terminal does not
+                self._command, stdout=output, stderr=output, env=self._environment, start_new_session=apart
             )
         try:
             self.wait(lambda about: about["ready"] and about["pid"] == self._pid, START)

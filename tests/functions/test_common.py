@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import functions_framework
 import pytest
 from flask.testing import FlaskClient
 
 from medley import events, names, settings
 from tests.backends import free_port
+from tests.functions.doors import opened
 
 ROOT = Path(__file__).resolve().parents[2]
 HTTP = sorted(set(names.ROUTES.values()))
@@ -30,9 +30,7 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY"):
         monkeypatch.setenv(name, "key")
     settings.settings.cache_clear()
-    yield lambda name: functions_framework.create_app(
-        name, str(ROOT / "functions" / name / "main.py"), "http"
-    ).test_client()
+    yield opened
     settings.settings.cache_clear()
 
 
@@ -150,5 +148,5 @@ def test_missing_settings_are_named_at_start(name: str, monkeypatch: pytest.Monk
         monkeypatch.delenv(setting.upper(), raising=False)
     settings.settings.cache_clear()
     with pytest.raises(settings.BadSettings, match="REDIS_URL"):
-        functions_framework.create_app(name, str(ROOT / "functions" / name / "main.py"), "http")
+        opened(name)
     settings.settings.cache_clear()

@@ -3,9 +3,7 @@
 import gc
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
-import functions_framework
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
@@ -15,9 +13,9 @@ from medley.names import Upload
 from medley.separation import Separation
 from medley.song import Done, Song
 from tests.e2e.harness import eventually
+from tests.functions.doors import opened
 from tests.sounds import samples
 
-ROOT = Path(__file__).resolve().parents[2]
 UPLOAD = Upload("a" * 64, "first")
 VOCALS = f"{names.API}/track/{UPLOAD.song}/vocals"
 STEMS = ("drums", "bass", "other", "vocals")
@@ -37,7 +35,7 @@ def fetch(empty_stores: None) -> Iterator[FlaskClient]:
     stores.objects().put_json(UPLOAD.done, asdict(done))
     about = Song("A song", Separation("demucs_unittest"), (), 320, "wav", 5, 1.0, created=1.0).record()
     stores.jobs().restore(UPLOAD, {**about, **done.record(), "status": "succeeded"}, ())
-    yield functions_framework.create_app("fetch", str(ROOT / "functions/fetch/main.py"), "http").test_client()
+    yield opened("fetch")
     gc.collect()
 
 

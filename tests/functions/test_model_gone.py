@@ -1,18 +1,14 @@
 """Songs of a model that was plugged in once and is not installed any more."""
 
-from pathlib import Path
-
-import functions_framework
 import pytest
-from flask.testing import FlaskClient
 
 from functions.sweep.settle import settle
 from medley import names, stores
 from medley.names import Upload
 from medley.separation import Separation
 from medley.song import Done, Song
+from tests.functions.doors import opened
 
-ROOT = Path(__file__).resolve().parents[2]
 UPLOAD = Upload("a" * 64, "first")
 ABOUT = Song("A song", Separation("masks"), (), 320, "wav", 5, 1.5, created=1.0).record()
 DONE = Done(1, 9, 9, 9, ("voice", "rest"), "masks", "r", "exact", "cpu", 1, {"voice": 0, "rest": 2})
@@ -31,23 +27,19 @@ def stored(empty_stores: None) -> None:
     stores.jobs().restore(WAITS, {**ABOUT, "status": "queued"}, ())
 
 
-def door(name: str) -> FlaskClient:
-    return functions_framework.create_app(name, str(ROOT / "functions" / name / "main.py"), "http").test_client()
-
-
 def there() -> set[str]:
     return {stat.name for stat in stores.objects().list()}
 
 
 def test_its_state_tells_its_stems(stored: None) -> None:
-    song = door("song").get(f"{names.API}/songs/{UPLOAD.song}").get_json(force=True)
+    song = opened("song").get(f"{names.API}/songs/{UPLOAD.song}").get_json(force=True)
     assert [stem["stem"] for stem in song["stems"]] == ["rest", "voice"]
     assert [file["file"] for file in song["stems"][1]["files"]] == ["voice.mp3"]
-    assert door("song").get(f"{names.API}/songs/{WAITS.song}").get_json(force=True)["stems"] == []
+    assert opened("song").get(f"{names.API}/songs/{WAITS.song}").get_json(force=True)["stems"] == []
 
 
 def test_what_is_stored_is_sent_and_what_is_not_known_is_not_found(stored: None) -> None:
-    fetch = door("fetch")
+    fetch = opened("fetch")
     assert fetch.get(f"{TRACK}/voice").data == VOICE.encode()
     assert fetch.get(f"{PARTS}/rest/0").data == REST[0].encode()
     assert fetch.get(f"{TRACK}/vocals").status_code == 404
@@ -56,10 +48,10 @@ def test_what_is_stored_is_sent_and_what_is_not_known_is_not_found(stored: None)
 
 
 def test_a_stem_is_removed_with_every_file_made_of_it(stored: None) -> None:
-    assert door("delete").delete(f"{names.API}/remove/{UPLOAD.song}/rest").status_code == 200
+    assert opened("delete").delete(f"{names.API}/remove/{UPLOAD.song}/rest").status_code == 200
     assert there() == {VOICE, UPLOAD.part("r", "voice", 0)}
-    assert door("delete").delete(f"{names.API}/remove/{WAITS.song}/rest").status_code == 404
-    assert door("delete").delete(f"{names.API}/remove/{UPLOAD.song}").status_code == 200
+    assert opened("delete").delete(f"{names.API}/remove/{WAITS.song}/rest").status_code == 404
+    assert opened("delete").delete(f"{names.API}/remove/{UPLOAD.song}").status_code == 200
     assert there() == set()
 
 

@@ -44,7 +44,7 @@ def test_cases_of_several_parts_stand_together(out: Path) -> None:
 def test_a_peak_is_what_the_kernel_counts() -> None:
     process = Process(os.getpid())
     assert 0 < process.begin_peak() < 1 << 20
-    assert report.cell(report.whole(12.4)) == "12"
+    assert report.cell(report.rounded(12.4)) == "12"
 
 
 @pytest.mark.parametrize("counted", [True, False])
@@ -57,4 +57,4 @@ def test_a_peak_that_the_kernel_does_not_count_is_unknown(tmp_path: Path, counte
     (process._folder / "clear_refs").mkdir()  # cannot be written
     assert process.begin_peak() > 0
     assert math.isnan(process.peak())
-    assert report.cell(report.whole(process.peak())) == ""
+    assert report.cell(report.rounded(process.peak())) == ""
