@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from functions.separate.clipping import Clipping
 from functions.separate.lease import Lease
 from functions.separate.patience import patiently
-from functions.separate.renders import Render, store, told
+from functions.separate.renders import Render, ended, store, told
 from functions.separate.source import decoded, normalised_alike
 from functions.separate.writer import Stems, Writer
 from medley import delivery, logs, names, parts, stores
@@ -120,11 +120,9 @@ class Attempt:
             self._parts(mix, first, renders)
             done = self._done(grid)
         except BaseException:
-            for render in renders:
-                render.abort()
+            ended(renders, Render.abort)
             raise
-        for render in renders:
-            render.end()
+        ended(renders, Render.end)
         self.failures |= {render.output.file: render.failure for render in renders if render.failure}
         return done
 

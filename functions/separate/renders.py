@@ -3,7 +3,7 @@
 import queue
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,11 @@ class Render:
         self._parts.put(values)
 
     def end(self) -> None:
-        """After the last part: waits until the file is stored, or has failed."""
+        """After the last part."""
         self._parts.put(None)
+
+    def wait(self) -> None:
+        """Until the file is stored, or has failed."""
         self._thread.join()
 
     def abort(self) -> None:
@@ -77,6 +80,14 @@ class Render:
         values = self._parts.get()
         self._fed = values is None
         return values
+
+
+def ended(renders: Sequence[Render], by: Callable[[Render], None]) -> None:
+    """Ends them all, each by what is given, then waits: what is left to be done they do side by side."""
+    for render in renders:
+        by(render)
+    for render in renders:
+        render.wait()
 
 
 def store(upload: Upload, output: Output, pieces: Iterator[bytes]) -> None:
