@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from functions.separate.faults import out_of_memory, told_apart
 from functions.separate.networks import Network
-from functions.separate.quota import allowed
 from medley import logs
 from medley.errors import OutOfMemory
+from medley.quota import allowed
 from medley.settings import BadSettings
 
 LANES = 2  # segments that a CPU computes side by side; each takes some 500 MB with HTDemucs

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Self
 
 from functions.separate.patience import patiently
-from functions.separate.quota import processors
 from medley import parts, stores
 from medley.names import Upload
 from medley.parts import Values
+from medley.quota import processors
 
 AHEAD = 2  # parts that may wait to be stored, at least: with those that are, what a kill costs at most of finished ones
 MOST = 32  # encoders: each has a connection to the store, and a part in memory
@@ -26,8 +26,8 @@ Due = tuple[int, Stems, float, list[Future[int]]]  # number, stems, speed, and w
 class Writer:
     """Encodes and stores parts, a thread for each stem, then tells `stored` of each, in order.
 
-    From a GPU they come more quickly than so many threads take them: there it has two for each processor, as they spend
-    half of their time waiting for the store.
+    From a GPU they come more quickly than so many threads take them: there it has one for each processor. Two each were
+    slower: they waited for Python, and took from what else is to be done.
 
     `stored` is given (number, stems, speed, clipped): seconds for one part, and each stem's samples beyond full scale.
     What fails is raised by the next `put`, or at the end.
@@ -42,7 +42,7 @@ class Writer:
         stored: Callable[[int, Stems, float, dict[str, int]], None],
     ) -> None:
         self._upload, self._recipe, self._stored = upload, recipe, stored
-        threads = len(stems) if device == "cpu" else min(MOST, max(len(stems), 2 * processors()))
+        threads = len(stems) if device == "cpu" else min(MOST, max(len(stems), processors()))
         self._waiting: queue.Queue[Due | None] = queue.Queue(max(AHEAD, threads // len(stems)))
         self._failure: BaseException | None = None
         self._times = deque([time.monotonic()], REMEMBERED + 1)

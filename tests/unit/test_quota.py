@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.separate.quota import allowed
+from medley.quota import allowed
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_parts_are_recorded_in_order_whichever_is_stored_first(
 def test_with_a_gpu_more_are_stored_at_a_time_than_there_are_stems(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "processors", lambda: 2)
+    monkeypatch.setattr(writer, "processors", lambda: 4)
     together = threading.Barrier(4, timeout=LIMIT)
     store.before = lambda name: together.wait()
     with Writer(UPLOAD, "r", ("drums", "bass"), "cuda", lambda *about: None) as parts:
