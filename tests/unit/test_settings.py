@@ -59,6 +59,9 @@ def test_a_0_that_says_something_is_taken(name: str) -> None:
         ("S3_ENDPOINT", "s3.example.com:443"),
         ("S3_ENDPOINT", "s3://bucket"),
         ("S3_ENDPOINT", "https://"),
+        ("S3_ENDPOINT", "https://s3.example.com/songs"),
+        ("S3_ENDPOINT", "https://s3.example.com/?x-id=1"),
+        ("S3_ENDPOINT", "https://key:secret@s3.example.com"),
         ("BROKER_URL", "ftp://broker"),
         ("BROKER_URL", "http://broker:0"),
     ],
@@ -73,6 +76,7 @@ def test_an_address_that_cannot_be_reached_is_refused(name: str, url: str) -> No
     [
         ("REDIS_URL", "rediss://user:p%40ss@redis:6380/1"),
         ("S3_ENDPOINT", "https://[::1]:8333"),
+        ("S3_ENDPOINT", "http://minio:9000/"),
         ("BROKER_URL", "http://b"),
     ],
 )
