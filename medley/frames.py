@@ -16,7 +16,8 @@ HEADER, SIDE = 4, 32  # bytes of the header and of the side information; main da
 DATA = HEADER + SIDE
 GRANULES = 20  # bits of the side information before those of the granules
 GRANULE = 59  # bits of it about one channel of a granule
-WINDOW = 33  # of them, before window_switching_flag
+WINDOW = 33  # of them, before window_switching_flag, block_type (2 bits) and mixed_block_flag
+FALLS = {0b1010: 1, 0b1100: 1, 0b1011: 2, 0b1101: 2}  # by these
 SETTLED = 6  # frames after which an encoder has forgotten that it heard nothing before
 
 
@@ -42,11 +43,11 @@ def joint(left: Sequence[Frame], right: Sequence[Frame]) -> int | None:
     """Which frame of `right` can follow those before it of `left`, which is of the same sound; None where none can.
 
     Its main data begin in frames before it, in the bit reservoir: they have to fit into what `left` leaves free there.
-    And where both sides of it have long windows, these add up to the sound whatever else the encoders decided.
+    And its windows add up to the sound with those before it only if these fall as they did in `right`.
     """
     for at in range(SETTLED, min(len(left), len(right))):
         fits = _reservoir(right[at]) <= _reservoir(left[at])
-        if fits and _long(left[at - 1], granule=1) and _long(right[at], granule=0):
+        if fits and _falls(left[at - 1]) == _falls(right[at - 1]):
             return at
     return None
 
@@ -66,7 +67,11 @@ def _reservoir(frame: Frame) -> int:
     return frame[HEADER] << 1 | frame[HEADER + 1] >> 7
 
 
-def _long(frame: Frame, granule: int) -> bool:
-    """Whether both channels of a granule have normal windows: window_switching_flag."""
-    at = (GRANULES + (2 * granule + channel) * GRANULE + WINDOW for channel in range(2))
-    return not any(frame[HEADER + bit // 8] >> (7 - bit % 8) & 1 for bit in at)
+def _falls(frame: Frame) -> tuple[int, ...]:
+    """How the windows of its last granule fall, by channel: 0 as long ones, 1 as short ones, 2 as both do, in bands.
+
+    Block types 1 (from long to short) and 2 (short) fall as short ones, 3 (back to long) as long ones.
+    """
+    side = int.from_bytes(frame[HEADER:DATA], "big")
+    ends = (GRANULES + (2 + channel) * GRANULE + WINDOW + 4 for channel in range(2))
+    return tuple(FALLS.get(side >> 8 * SIDE - end & 0b1111, 0) for end in ends)

@@ -21,13 +21,17 @@ Pcm = NDArray[np.int16]  # (n, 2)
 
 QUALITY = 2  # LAME's, of 0 (best, slow) to 9
 FRAMES = 32  # in a chunk
-CHUNK = FRAMES * FRAME  # samples that come at a time; the last may have fewer
-PIECE = 32  # chunks; and the first of the next piece: in it they are joined
-MOST = 4  # pieces of one stream in work: each holds its samples, and there are as many stems
+CHUNK = FRAMES * FRAME  # samples that come at a time; only the last may have fewer
+PIECE = 32  # chunks; a piece has the first of the next one as well, in which they are joined
+MOST = 4  # encoders at work at one stream: there are as many stems, and each piece holds its samples
+LOOK = 0.05  # s between two looks at what there is
 
 
 def encode(chunks: Iterable[Pcm], bitrate: int) -> Iterator[bytes]:
-    """The stream, bit by bit, of chunks of FRAMES frames, (n, 2); the same chunks give the same bytes."""
+    """The stream of a sound that comes in chunks of CHUNK samples, little by little; b"" where there is nothing yet.
+
+    The same chunks give the same bytes, however many processors there are.
+    """
     lanes = min(MOST, processors())
     pieces: deque[Piece] = deque()
     try:
@@ -37,59 +41,73 @@ def encode(chunks: Iterable[Pcm], bitrate: int) -> Iterator[bytes]:
             if number % PIECE == 0:
                 if pieces:
                     pieces[-1].end(whole=False)
-                while len(pieces) > lanes:
-                    yield _first(pieces)
-                pieces.append(Piece(bitrate))
+                while sum(not piece.ended() for piece in pieces) >= lanes:
+                    yield _more(pieces, LOOK)
+                pieces.append(Piece(bitrate, first=not pieces))
                 pieces[-1].feed(chunk)
-            yield pieces[0].taken()
+            yield _more(pieces)
         if pieces:
             pieces[-1].end(whole=True)
         while pieces:
-            yield _first(pieces)
+            yield _more(pieces, LOOK)
     finally:
         for piece in pieces:
             piece.stop()
 
 
-def _first(pieces: "deque[Piece]") -> bytes:
-    """What is left of the first piece up to the second, which is joined to it; nothing, where it takes that over."""
+def _more(pieces: "deque[Piece]", seconds: float = 0.0) -> bytes:
+    """What there is of the first piece, after waiting so long for its end; then the next one becomes the first."""
     left = pieces[0]
-    left.wait()
-    if len(pieces) > 1:
-        right = pieces[1]
-        right.wait()
-        if not left.joined(right):
-            left.go_on_with(right)
-            del pieces[1]
-            return b""
-    pieces.popleft()
+    if left.ended(seconds):
+        if len(pieces) > 1:
+            _join(pieces, seconds)
+        elif left.whole:
+            pieces.popleft()
     return left.taken()
+
+
+def _join(pieces: "deque[Piece]", seconds: float) -> None:
+    """The first piece, which has ended, and the next, as soon as that one has come as far as the first did."""
+    left, right = pieces[0], pieces[1]
+    if not right.ended(seconds) and len(right.frames) < len(left.overlap):
+        return
+    at = joint(left.overlap, right.frames)
+    if at is not None:
+        left.give_way(right, at)
+        pieces.popleft()
+    elif right.ended(seconds):
+        left.go_on_with(right)
+        del pieces[1]
 
 
 class Piece:
     """A stretch of the sound on its way through an encoder of its own, in a thread of its own."""
 
-    def __init__(self, bitrate: int) -> None:
+    def __init__(self, bitrate: int, *, first: bool) -> None:
+        self.frames: list[bytearray] = []  # those that are whole and were not taken yet
+        self.whole = False  # it goes on to the end of the sound
         self._encoder = encoder(bitrate)
-        self._frames: list[bytearray] = []  # those that are whole
         self._rest = b""
-        self._taken, self._end = 0, FRAMES * PIECE  # of the frames; where the next piece takes over
-        self._chunks: list[Pcm] = []  # for a piece before that has to go on with them
-        self._whole = False  # it goes on to the end of the sound
+        self._left = FRAMES * PIECE  # frames to be taken before those in which the next piece is joined
+        self._joins = not first  # it is not yet known whether a piece before it has to go on with what it was fed with
+        self._chunks: list[Pcm] = []
         self._waiting: SimpleQueue[Pcm | None] = SimpleQueue()
-        self._stopped = False
+        self._stopped = self._flushed = False
         self._failure: Exception | None = None
         self._thread = Thread(target=self._run, name="lame", daemon=True)
         self._thread.start()
 
     def feed(self, chunk: Pcm) -> None:
-        """The next stretch of the sound."""
-        self._chunks.append(chunk)
+        """The next stretch of the sound. Raises what encoding failed by."""
+        if self._failure:
+            raise self._failure
+        if self._joins:
+            self._chunks.append(chunk)
         self._waiting.put(chunk)
 
     def end(self, *, whole: bool) -> None:
         """After the last of it; or of the sound."""
-        self._whole = whole
+        self.whole = whole
         self._waiting.put(None)
 
     def stop(self) -> None:
@@ -97,35 +115,40 @@ class Piece:
         self._stopped = True
         self._waiting.put(None)
 
-    def wait(self) -> None:
-        """Until all that it was fed with is encoded. Raises what that failed by."""
-        self._thread.join()
+    def ended(self, seconds: float = 0.0) -> bool:
+        """Whether all is encoded, in so many seconds at most. Raises what that failed by."""
+        self._thread.join(seconds)
         if self._failure:
             raise self._failure
+        return not self._thread.is_alive()
 
     def taken(self) -> bytes:
-        """The frames that are there and were not taken yet, but for those in which the next piece is joined."""
-        end = min(len(self._frames), self._end)
-        frames, self._taken = self._frames[self._taken : end], max(self._taken, end)
+        """The frames that are there, but for those in which the next piece is joined; they are there no more."""
+        frames = self.frames[: len(self.frames) if self._flushed else self._left]
+        del self.frames[: len(frames)]
+        self._left -= len(frames)
         return b"".join(frames)
 
-    def joined(self, right: "Piece") -> bool:
-        """Ends it where the next one can take over, if there is such a place."""
-        at = joint(self._frames[self._end :], right._frames)
-        if at is None:
-            return False
-        graft(self._frames[: self._end + at], right._frames[:at], right._frames[at])
-        self._end += at
-        right._taken = at
+    @property
+    def overlap(self) -> list[bytearray]:
+        """The frames that the next piece begins with, too."""
+        return self.frames[self._left :]
+
+    def give_way(self, right: "Piece", at: int) -> None:
+        """Ends where the next one has its frame `at`."""
+        self._left += at
+        graft(self.frames[: self._left], right.frames[:at], right.frames[at])
+        right._joins = False
         right._chunks.clear()
-        return True
+        del right.frames[:at]
+        right._left -= at
 
     def go_on_with(self, right: "Piece") -> None:
-        """Encodes what the next one was fed with, but for what both were."""
+        """Encodes what the next one was fed with, but for the first chunk, which both had."""
+        self._left += right._left
+        self.whole = right.whole
         for chunk in right._chunks[1:]:
             self._encode(chunk)
-        self._end += right._end
-        self._whole = right._whole
         self._flush()
 
     def _run(self) -> None:
@@ -140,13 +163,13 @@ class Piece:
         self._add(self._encoder.encode(chunk.tobytes()))
 
     def _flush(self) -> None:
-        if self._whole:
+        if self.whole:
             self._add(self._encoder.flush())
-            self._end = len(self._frames)
+            self._flushed = True
 
     def _add(self, data: bytes) -> None:
         frames, self._rest = parted(self._rest + data)
-        self._frames += frames
+        self.frames += frames
 
 
 def encoder(bitrate: int) -> Any:

@@ -6,14 +6,12 @@ from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from medley import mp3
 from medley.models import SAMPLERATE
+from medley.mp3 import Pcm
 from medley.output import Output
 from medley.parts import Values, to_int16
-
-Pcm = NDArray[np.int16]  # (n, 2)
 
 CHUNK = mp3.CHUNK  # samples given to an encoder at a time, whatever the blocks' sizes
 FLAC_LEVEL = "5"
@@ -21,7 +19,7 @@ UNKNOWN = 0xFFFFFFFF  # as a size in a wav header: to the end of the file, as st
 
 
 def encode(output: Output, blocks: Iterable[Values], length: int) -> Iterator[bytes]:
-    """A file, piece by piece, of blocks (2, n) of values as in parts, together `length` samples.
+    """A file, piece by piece, of blocks (2, n) of values as in parts, together `length` samples; b"" is nothing yet.
 
     The same samples give the same bytes, however they are cut into blocks.
     Raises ValueError when the blocks are not of that length: the file breaks off.
@@ -53,9 +51,7 @@ def wav_header(length: int) -> bytes:
 
 
 def _mp3(output: Output, chunks: Iterable[Pcm], length: int) -> Iterator[bytes]:
-    for data in mp3.encode(chunks, output.bitrate):
-        if data:
-            yield data
+    return mp3.encode(chunks, output.bitrate)
 
 
 def _flac(output: Output, chunks: Iterable[Pcm], length: int) -> Iterator[bytes]:

@@ -38,17 +38,19 @@ def load(model: str, device: str, precision: str, weights_dir: str) -> Ensemble:
     given, wanted = (tuple(found.stems), found.samplerate), (MODELS[model].stems, SAMPLERATE)
     if given != wanted:
         raise BadSettings(f"the model {model} gives {_told(*given)}; {_told(*wanted)} is what was declared")
-    if not _is_divided(found.shares, len(found.networks), len(found.stems)):
+    if not _are_shares(found.shares, len(found.networks), len(found.stems)):
         raise BadSettings(f"the model {model} does not say how much of each of its stems is each network's")
     return found
 
 
-def _is_divided(shares: Sequence[Sequence[float]], networks: int, stems: int) -> bool:
-    """Whether they are none below 0, (networks, stems), and some of each stem is somebody's."""
-    if len(shares) != networks or any(len(of_network) != stems for of_network in shares):
+def _are_shares(given: object, networks: int, stems: int) -> bool:
+    """Whether they are numbers of 0 or more, (networks, stems), and some of each stem is somebody's."""
+    try:
+        shares = torch.tensor(given, dtype=torch.float64)
+    except (TypeError, ValueError):
         return False
-    enough = all(sum(of_stem) > 0 for of_stem in zip(*shares, strict=True))
-    return networks > 0 and enough and all(0 <= share < float("inf") for row in shares for share in row)
+    there = shares.shape == (networks, stems) and networks > 0
+    return there and bool((shares >= 0).all() and shares.isfinite().all() and (shares.sum(0) > 0).all())
 
 
 def _told(stems: Sequence[str], samplerate: int) -> str:

@@ -15,7 +15,7 @@ from medley.output import Output
 from medley.render import encode
 
 Values = NDArray[np.int32]
-AHEAD = 4  # parts that may wait for an encoder before the network waits
+AHEAD = 4  # parts that may wait to be encoded before the network waits
 
 
 class Aborted(Exception):
@@ -30,40 +30,54 @@ class Render:
         self.output = output
         self.length = length
         self.failure: str | None = None
-        self._parts: queue.Queue[Values | None] = queue.Queue(AHEAD)
+        self._parts: queue.SimpleQueue[Values | None] = queue.SimpleQueue()
+        self._room = threading.Semaphore(AHEAD)
         self._aborted = False
         self._fed = False  # to the end
         self._thread = threading.Thread(target=self._run, name=f"render-{output.file}", daemon=True)
         self._thread.start()
 
     def feed(self, values: Values) -> None:
-        """Takes the next part, (2, samples)."""
+        """Takes the next part, (2, samples); waits while others do."""
+        self._room.acquire()
         self._parts.put(values)
 
     def end(self) -> None:
         """After the last part."""
         self._parts.put(None)
 
-    def wait(self) -> None:
-        """Until the file is stored, or has failed."""
-        self._thread.join()
-
     def abort(self) -> None:
         """Stores nothing."""
         self._aborted = True
         self.end()
 
+    def wait(self) -> None:
+        """Until the file is stored, or has failed."""
+        self._thread.join()
+
     def _run(self) -> None:
+        if not self._stored():
+            self._drop()
+
+    def _stored(self) -> bool:
+        """Whether it is, or nobody wants it any more."""
         try:
-            store(self.upload, self.output, encode(self.output, self._blocks(), self.length))
+            store(self.upload, self.output, self._pieces())
         except Aborted:
-            return
+            pass
         except Unavailable:
-            self._drop()  # nothing is wrong with the file: it is rendered from the stored parts later
+            return False  # nothing is wrong with the file: it is rendered from the stored parts later
         except Exception as error:
             self.failure = told(error)
             logs.error("render failed", hash=self.upload.song, file=self.output.file, error=repr(error))
-            self._drop()
+            return False
+        return True
+
+    def _pieces(self) -> Iterator[bytes]:
+        for piece in encode(self.output, self._blocks(), self.length):
+            if self._aborted:
+                raise Aborted
+            yield piece
 
     def _blocks(self) -> Iterator[Values]:
         while (values := self._take()) is not None:
@@ -79,6 +93,7 @@ class Render:
     def _take(self) -> Values | None:
         values = self._parts.get()
         self._fed = values is None
+        self._room.release()
         return values
 
 

@@ -9,12 +9,10 @@ SIZE = 417
 COUNT = 12
 
 
-def frame(number: int = 0, reservoir: int = 0, short: tuple[int, int] | None = None) -> bytearray:
-    """One of 128 kbit/s, its main data all `number`; `short` is the granule and the channel that have short windows."""
-    side = reservoir << 247
-    if short is not None:
-        granule, channel = short
-        side |= 1 << 255 - (20 + 59 * (2 * granule + channel) + 33)
+def frame(number: int = 0, reservoir: int = 0, window: int = 0, of: tuple[int, int] = (1, 0)) -> bytearray:
+    """One of 128 kbit/s, its main data all `number`; `window` has flag, type and mixed flag of a granule's channel."""
+    granule, channel = of
+    side = reservoir << 247 | window << 252 - (20 + 59 * (2 * granule + channel) + 33)
     return bytearray(HEADER + side.to_bytes(32, "big") + bytes([number]) * (SIZE - DATA))
 
 
@@ -45,11 +43,28 @@ def test_main_data_have_to_fit_into_the_reservoir(left: int, right: int, at: int
     assert joint(stream(_6=frame(reservoir=left)), stream(_6=frame(reservoir=right))) == at
 
 
+LONG, START, SHORT, STOP = 0b0000, 0b1010, 0b1100, 0b1110
+MIXED = 0b0001  # of a window that is not long
+TABLES = 0b0110  # of a long one: these bits are about something else
+
+
 @pytest.mark.parametrize("channel", [0, 1])
-def test_windows_have_to_be_long_on_both_sides(channel: int) -> None:
-    assert joint(stream(_5=frame(short=(1, channel))), stream()) == 7
-    assert joint(stream(), stream(_6=frame(short=(0, channel)))) == 7
-    assert joint(stream(_6=frame(short=(0, channel))), stream(_5=frame(short=(1, channel)))) == 6
+@pytest.mark.parametrize(
+    ("left", "right", "at"),
+    [
+        (LONG, LONG, 6), (LONG, STOP, 6), (TABLES, LONG, 6), (SHORT, SHORT, 6), (START, SHORT, 6),
+        (SHORT | MIXED, START | MIXED, 6),
+        (LONG, SHORT, 7), (START, LONG, 7), (SHORT, STOP, 7), (SHORT | MIXED, SHORT, 7), (START | MIXED, TABLES, 7),
+    ],
+)  # fmt: skip
+def test_windows_have_to_fall_alike(left: int, right: int, at: int, channel: int) -> None:
+    ours, others = (stream(_5=frame(window=window, of=(1, channel))) for window in (left, right))
+    assert joint(ours, others) == at
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_only_the_last_granule_before_matters(channel: int) -> None:
+    assert joint(stream(_5=frame(window=SHORT, of=(0, channel))), stream(_6=frame(window=SHORT, of=(0, channel)))) == 6
 
 
 def test_there_may_be_no_such_place() -> None:

@@ -74,7 +74,8 @@ def test_wrong_length_breaks_off(output: Output, length: int, values: Values) ->
 @pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: output.format)
 def test_whoever_stops_listening_ends_it_quietly(output: Output, values: Values) -> None:
     pieces = encode(output, cut(values, 10_000), LENGTH)
-    assert next(pieces)
+    while not next(pieces):
+        pass
     pieces.close()  # type: ignore[attr-defined]
 
 

@@ -1,6 +1,8 @@
 """Files are rendered side by side, to their very end."""
 
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from functions.separate import renders
-from functions.separate.renders import Render, ended
+from functions.separate.renders import AHEAD, Render, Values, ended
 from medley.names import Upload
 from medley.output import Output
 
@@ -54,6 +56,61 @@ def test_no_file_waits_for_another_to_be_stored(stores: Stores) -> None:
     assert [render.failure for render in them] == [None, None]
     assert {Path(name).name for name in stores.kept} == {"vocals.wav", "bass.wav"}
     assert {len(data) for data in stores.kept.values()} == {44 + 4 * LENGTH}
+
+
+def test_no_file_waits_for_another_that_is_slow_to_encode(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = threading.Event()
+
+    def encode(output: Output, blocks: Iterator[Values], length: int) -> Iterator[bytes]:
+        if output == OUTPUTS[0]:
+            assert quick.wait(LIMIT)
+        yield from (block.tobytes() for block in blocks)
+        quick.set()
+
+    monkeypatch.setattr(renders, "encode", encode)
+    them = [Render(UPLOAD, output, LENGTH) for output in OUTPUTS]
+    for _ in range(AHEAD):
+        them[0].feed(np.zeros((2, LENGTH), np.int32))
+    ended(them, Render.end)
+    assert [render.failure for render in them] == [None, None]
+
+
+def test_what_fails_is_let_go_of_at_once(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = threading.Event()
+
+    def encode(output: Output, blocks: Iterator[Values], length: int) -> Iterator[bytes]:
+        try:
+            yield from (block.tobytes() for block in blocks)
+        finally:
+            closed.set()
+
+    def full() -> Any:
+        raise OSError(28, "No space left on device")
+
+    class Full:
+        write = staticmethod(lambda data: full())
+        __enter__ = __exit__ = lambda self, *about: self if not about else None
+
+    monkeypatch.setattr(renders, "encode", encode)
+    monkeypatch.setattr(renders.tempfile, "TemporaryFile", Full)
+    render = Render(UPLOAD, OUTPUTS[0], LENGTH)
+    render.feed(np.zeros((2, LENGTH), np.int32))
+    assert closed.wait(LIMIT)
+    for _ in range(2 * AHEAD):  # and nobody waits for it
+        render.feed(np.zeros((2, LENGTH), np.int32))
+    ended([render], Render.end)
+    assert render.failure == "rendering failed: OSError"
+
+
+def test_what_is_being_encoded_can_be_aborted(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    def encode(output: Output, blocks: Iterator[Values], length: int) -> Iterator[bytes]:
+        while True:
+            time.sleep(0.001)
+            yield b""
+
+    monkeypatch.setattr(renders, "encode", encode)
+    ended([Render(UPLOAD, output, LENGTH) for output in OUTPUTS], Render.abort)
+    assert stores.kept == {}
 
 
 def test_what_is_aborted_is_not_stored(stores: Stores) -> None:
