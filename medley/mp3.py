@@ -88,8 +88,8 @@ class Piece:
         self.whole = False  # it goes on to the end of the sound
         self._encoder = encoder(bitrate)
         self._rest = b""
-        self._left = FRAMES * PIECE  # frames to be taken before those in which the next piece is joined
-        self._joins = not first  # it is not yet known whether a piece before it has to go on with what it was fed with
+        self._due = FRAMES * PIECE  # frames to be taken before those in which the next piece is joined
+        self._keeps = not first  # what it is fed with, as long as a piece before it may have to go on with that
         self._chunks: list[Pcm] = []
         self._waiting: SimpleQueue[Pcm | None] = SimpleQueue()
         self._stopped = self._flushed = False
@@ -101,7 +101,7 @@ class Piece:
         """The next stretch of the sound. Raises what encoding failed by."""
         if self._failure:
             raise self._failure
-        if self._joins:
+        if self._keeps:
             self._chunks.append(chunk)
         self._waiting.put(chunk)
 
@@ -124,28 +124,28 @@ class Piece:
 
     def taken(self) -> bytes:
         """The frames that are there, but for those in which the next piece is joined; they are there no more."""
-        frames = self.frames[: len(self.frames) if self._flushed else self._left]
+        frames = self.frames[: len(self.frames) if self._flushed else self._due]
         del self.frames[: len(frames)]
-        self._left -= len(frames)
+        self._due -= len(frames)
         return b"".join(frames)
 
     @property
     def overlap(self) -> list[bytearray]:
         """The frames that the next piece begins with, too."""
-        return self.frames[self._left :]
+        return self.frames[self._due :]
 
     def give_way(self, right: "Piece", at: int) -> None:
         """Ends where the next one has its frame `at`."""
-        self._left += at
-        graft(self.frames[: self._left], right.frames[:at], right.frames[at])
-        right._joins = False
+        self._due += at
+        graft(self.frames[: self._due], right.frames[:at], right.frames[at])
+        right._keeps = False
         right._chunks.clear()
         del right.frames[:at]
-        right._left -= at
+        right._due -= at
 
     def go_on_with(self, right: "Piece") -> None:
         """Encodes what the next one was fed with, but for the first chunk, which both had."""
-        self._left += right._left
+        self._due += right._due
         self.whole = right.whole
         for chunk in right._chunks[1:]:
             self._encode(chunk)

@@ -142,7 +142,7 @@ def _inconsistencies(values: Settings) -> Iterable[str]:
         url = getattr(values, name)
         if url and not _is_url(url, schemes):
             yield f"{name.upper()} is no URL of {' or '.join(schemes)}"
-    if _has_more(values.s3_endpoint):
+    if _is_url(values.s3_endpoint, SCHEMES["s3_endpoint"]) and _has_more(values.s3_endpoint):
         yield "S3_ENDPOINT is more than the address of a server; bucket and keys have settings of their own"
     unknown = [name for name in values.models if name not in MODELS]
     if unknown:
@@ -181,8 +181,8 @@ def _is_url(text: str, schemes: Iterable[str]) -> bool:
 
 def _has_more(url: str) -> bool:
     """Whether it says more than where a server is: what would be left out silently."""
-    _, server, path, query, fragment = urlsplit(url) if _is_url(url, SCHEMES["s3_endpoint"]) else ("",) * 5
-    return bool(path.strip("/") or query or fragment or "@" in server)
+    parts = urlsplit(url)
+    return bool(parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc)
 
 
 def _is_secret(text: str) -> bool:

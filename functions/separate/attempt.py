@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from functions.separate.clipping import Clipping
 from functions.separate.lease import Lease
 from functions.separate.patience import patiently
-from functions.separate.renders import Render, ended, store, told
+from functions.separate.renders import Render, end_all, store, told
 from functions.separate.source import decoded, normalised_alike
 from functions.separate.writer import Stems, Writer
 from medley import delivery, logs, names, parts, stores
@@ -120,9 +120,9 @@ class Attempt:
             self._parts(mix, first, renders)
             done = self._done(grid)
         except BaseException:
-            ended(renders, Render.abort)
+            end_all(renders, Render.abort)
             raise
-        ended(renders, Render.end)
+        end_all(renders, Render.end)
         self.failures |= {render.output.file: render.failure for render in renders if render.failure}
         return done
 

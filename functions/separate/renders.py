@@ -97,7 +97,7 @@ class Render:
         return values
 
 
-def ended(renders: Sequence[Render], by: Callable[[Render], None]) -> None:
+def end_all(renders: Sequence[Render], by: Callable[[Render], None]) -> None:
     """Ends them all, each by what is given, then waits: what is left to be done they do side by side."""
     for render in renders:
         by(render)

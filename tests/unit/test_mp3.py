@@ -214,10 +214,8 @@ def heard(data: bytes) -> list[Heard]:
 def test_every_frame_is_one_of_an_encoder_that_began_with_its_piece(bitrate: int, pcm: Pcm) -> None:
     streams = [heard(at_once(pcm[start:], bitrate)) for start in range(0, LENGTH, PIECE * CHUNK)]
     found = heard(in_pieces(pcm, bitrate))
-    at = [0, *(number * PIECE * FRAMES for number in range(1, len(streams))), len(found)]
+    first = PIECE * FRAMES  # of the second piece
     for number, frame in enumerate(found):
-        piece = min(number // (PIECE * FRAMES), len(streams) - 1)
-        wanted = [streams[piece][number - at[piece]]]
-        if piece > 0 and number - at[piece] < FRAMES:
-            wanted.append(streams[piece - 1][number - at[piece - 1]])
-        assert frame in wanted
+        piece = min(number // first, len(streams) - 1)
+        before = piece - 1 if piece > 0 and number - piece * first < FRAMES else piece
+        assert frame in [streams[one][number - one * first] for one in (piece, before)]

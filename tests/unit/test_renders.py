@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from functions.separate import renders
-from functions.separate.renders import AHEAD, Render, Values, ended
+from functions.separate.renders import AHEAD, Render, Values, end_all
 from medley.names import Upload
 from medley.output import Output
 
@@ -52,7 +52,7 @@ def test_no_file_waits_for_another_to_be_stored(stores: Stores) -> None:
     them = [Render(UPLOAD, output, LENGTH) for output in OUTPUTS]
     for render in them:
         render.feed(np.zeros((2, LENGTH), np.int32))
-    ended(them, Render.end)
+    end_all(them, Render.end)
     assert [render.failure for render in them] == [None, None]
     assert {Path(name).name for name in stores.kept} == {"vocals.wav", "bass.wav"}
     assert {len(data) for data in stores.kept.values()} == {44 + 4 * LENGTH}
@@ -71,7 +71,7 @@ def test_no_file_waits_for_another_that_is_slow_to_encode(stores: Stores, monkey
     them = [Render(UPLOAD, output, LENGTH) for output in OUTPUTS]
     for _ in range(AHEAD):
         them[0].feed(np.zeros((2, LENGTH), np.int32))
-    ended(them, Render.end)
+    end_all(them, Render.end)
     assert [render.failure for render in them] == [None, None]
 
 
@@ -98,7 +98,7 @@ def test_what_fails_is_let_go_of_at_once(stores: Stores, monkeypatch: pytest.Mon
     assert closed.wait(LIMIT)
     for _ in range(2 * AHEAD):  # and nobody waits for it
         render.feed(np.zeros((2, LENGTH), np.int32))
-    ended([render], Render.end)
+    end_all([render], Render.end)
     assert render.failure == "rendering failed: OSError"
 
 
@@ -109,13 +109,13 @@ def test_what_is_being_encoded_can_be_aborted(stores: Stores, monkeypatch: pytes
             yield b""
 
     monkeypatch.setattr(renders, "encode", encode)
-    ended([Render(UPLOAD, output, LENGTH) for output in OUTPUTS], Render.abort)
+    end_all([Render(UPLOAD, output, LENGTH) for output in OUTPUTS], Render.abort)
     assert stores.kept == {}
 
 
 def test_what_is_aborted_is_not_stored(stores: Stores) -> None:
     them = [Render(UPLOAD, output, LENGTH) for output in OUTPUTS]
     them[0].feed(np.zeros((2, LENGTH), np.int32))
-    ended(them, Render.abort)
+    end_all(them, Render.abort)
     assert stores.kept == {}
     assert [render.failure for render in them] == [None, None]
