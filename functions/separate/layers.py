@@ -10,7 +10,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from functions.separate.norms import EPSILON, products, whole_norm
-from functions.separate.products import Convolution, Gated, Linear, Pair, Transposed
+from functions.separate.products import (
+    Convolution,
+    Gated,
+    Linear,
+    Pair,
+    Transposed,
+    in_two,
+    weight_in_two,
+)
 
 State = Mapping[str, Tensor]
 
@@ -43,7 +51,8 @@ class Decoder:
         across = _across(weight, stride)
         self.then = "none" if last else "gelu"
         self.conv = Transposed(weight, state["conv_tr.bias"], like, across, _padding(weight, across))
-        self.residual = _residuals(state, like)
+        frequencies = across[0] > 1
+        self.residual = _residuals(state, like, finely=last and frequencies and like.dtype == torch.bfloat16)
         halves = [(_over_two(weight), bias) for weight, bias in _halves(state, "rewrite")]
         around = (halves[0][0].shape[2] // 2, halves[0][0].shape[3] // 2)
         self.rewrite = Gated(*(Convolution(*half, like, padding=around) for half in halves))
@@ -62,12 +71,20 @@ class Residual:
     Its second normalisation is not computed from its values: their mean and deviation in each row follow from the
     moments of what they are a linear function of, which has a sixteenth of the channels. So the normalisation is a part
     of that function, its factors two more channels.
+
+    In bfloat16 the first convolution's bias is added, and normalised, in float32: what is quiet differs from it by less
+    than bfloat16 tells apart. `finely` goes on so to the end: the last layer of the frequency branch is more sensitive
+    to what is rounded there than all the others together (32 dB, and they 43).
     """
 
-    def __init__(self, state: State, dilation: int, like: Tensor) -> None:
+    def __init__(self, state: State, dilation: int, like: Tensor, *, finely: bool = False) -> None:
+        self.finely, self.dtype = finely, like.dtype
+        between = like.float() if like.dtype == torch.bfloat16 else like
         first = _over_two(state["0.weight"])
-        self.first = Convolution(first, state["0.bias"], like, padding=(0, dilation), dilation=dilation)
-        self.norm = (state["1.weight"].to(like), state["1.bias"].to(like))
+        self.bias = state["0.bias"].to(between)
+        fused = self.bias if between is like else torch.zeros_like(self.bias)
+        self.first = Convolution(first, fused, like, padding=(0, dilation), dilation=dilation)
+        self.norm = (state["1.weight"].to(between), state["1.bias"].to(between))
         self._norms: dict[int, tuple[Tensor, Tensor]] = {}  # by positions: for each of them the same
         weight, bias = state["3.weight"].float().flatten(1), state["3.bias"].float()
         scale, shift = state["4.weight"].float(), state["4.bias"].float()
@@ -75,9 +92,10 @@ class Residual:
         layer_scale = state["6.scale"].float()
         value, gate = both.chunk(2)
         shift_value, shift_gate = shift.chunk(2)
-        self.second = Gated(
-            Linear(value * layer_scale[:, None], shift_value * layer_scale, like), Linear(gate, shift_gate, like)
-        )
+        value = value * layer_scale[:, None]
+        if finely:
+            value, gate = weight_in_two(value, like.dtype), weight_in_two(gate, like.dtype)
+        self.second = Gated(Linear(value, shift_value * layer_scale, like), Linear(gate, shift_gate, like))
         device = like.device
         self.mean_weight, self.mean_bias = weight.mean(0).to(device), bias.mean().to(device)
         self.squares = (weight.T @ weight / len(bias)).flatten().to(device)
@@ -89,11 +107,14 @@ class Residual:
         mean, factor = self._statistics(inner.float())
         ones = inner.new_ones(1, 1, 1).expand(*inner.shape[:2], 1)
         means = mean[:, None, None].to(inner).expand_as(ones)
-        branch = self.second(torch.cat([inner, ones, means], -1).mul_(factor[:, None, None].to(inner)))
+        given = torch.cat([inner, ones, means], -1).mul_(factor[:, None, None].to(inner))
+        branch = self.second(in_two(given, self.dtype) if self.finely else given)
         return y.add_(rows_of(branch.view(*channels_of(y).shape)))
 
     def _activated(self, inner: Tensor) -> Tensor:
         """The first normalisation, with its weights in the same pass, and GELU: (rows, positions, channels)."""
+        if inner.dtype != self.bias.dtype:
+            inner = self.bias + inner
         batch, rows, positions, channels = inner.shape
         if inner.is_cuda and rows == 1:
             return functional.gelu(whole_norm(inner[:, 0], *self.norm))
@@ -102,7 +123,8 @@ class Residual:
             weight, bias = self.norm
             self._norms[positions] = weight.repeat(positions), bias.repeat(positions)
         normed = functional.layer_norm(inner, inner.shape[1:], *self._norms[positions], EPSILON)
-        return functional.gelu(normed.view(-1, positions, channels))
+        inner = functional.gelu(normed.view(-1, positions, channels))
+        return inner if self.finely else inner.to(self.dtype)
 
     def _statistics(self, inner: Tensor) -> tuple[Tensor, Tensor]:
         """Mean, and one over the deviation, of the second convolution of inner (rows, positions, channels)."""
@@ -151,6 +173,6 @@ def _halves(state: State, name: str) -> list[tuple[Tensor, Tensor]]:
     return list(zip(state[f"{name}.weight"].chunk(2), state[f"{name}.bias"].chunk(2), strict=True))
 
 
-def _residuals(state: State, like: Tensor) -> list[Residual]:
+def _residuals(state: State, like: Tensor, *, finely: bool = False) -> list[Residual]:
     count = len({name.split(".")[2] for name in state if name.startswith("dconv.layers.")})
-    return [Residual(part_of(state, f"dconv.layers.{n}."), 2**n, like) for n in range(count)]
+    return [Residual(part_of(state, f"dconv.layers.{n}."), 2**n, like, finely=finely) for n in range(count)]

@@ -23,6 +23,23 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "
     return activated
 
 
+def in_two(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Float32 values (..., inputs) as (..., 3 * inputs) of 16 bits, for a weight by `weight_in_two`.
+
+    Each number is the sum of two, its 16 bits and those of what was rounded off. Of the four products that makes, the
+    one of two remainders is left out. (Henry, Tang, Heinecke, Leveraging the bfloat16 Artificial Intelligence Datatype
+    For Higher-Precision Computations, 2019.)
+    """
+    high = x.to(dtype)
+    return torch.cat([high, (x - high).to(dtype), high], -1)
+
+
+def weight_in_two(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """A weight (outputs, inputs) as (outputs, 3 * inputs)."""
+    high = weight.to(dtype).float()
+    return torch.cat([high, high, weight - high], -1)
+
+
 class Linear:
     """A linear layer over the last dimension; its weight may be that of a convolution over single positions."""
 
