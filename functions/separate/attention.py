@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from functions.separate.int8 import Linear8, linear
 from functions.separate.layers import State, part_of
 from functions.separate.norms import EPSILON, whole_norm
 from functions.separate.products import Linear, product
@@ -35,12 +36,12 @@ class Layer:
         weight, bias = attention["in_proj_weight"].float(), attention["in_proj_bias"].float()
         width = weight.shape[1]
         factor = (width // heads) ** -0.5  # of the scores
-        self.query = Linear(weight[:width] * factor, bias[:width] * factor, like)
+        self.query = linear(weight[:width] * factor, bias[:width] * factor, like)
         self.key, self.value = (
-            Linear(*each, like) for each in zip(weight[width:].chunk(2), bias[width:].chunk(2), strict=True)
+            linear(*each, like) for each in zip(weight[width:].chunk(2), bias[width:].chunk(2), strict=True)
         )
         self.out = _scaled(attention, "out_proj", state["gamma_1.scale"], like)
-        self.first = Linear(state["linear1.weight"], state["linear1.bias"], like)
+        self.first = linear(state["linear1.weight"], state["linear1.bias"], like)
         self.second = _scaled(state, "linear2", state["gamma_2.scale"], like)
         norms = ("norm1", "norm2", "norm3") if self.cross else ("norm1", "norm1", "norm2")
         self.norm_query, self.norm_key, self.norm_forward = (Norm(state, name, like) for name in norms)
@@ -48,11 +49,12 @@ class Layer:
 
     def __call__(self, x: Tensor, other: Tensor) -> Tensor:
         """What x becomes; a layer that is not cross attends to x itself."""
-        normed = self.norm_query(x)
-        seen = self.norm_key(other) if self.cross else normed
+        normed = self.query.taken(self.norm_query(x))
+        seen = self.key.taken(self.norm_key(other)) if self.cross else normed
         attended = attention(self.query(normed), self.key(seen), self.value(seen), self.heads)
-        x = self.out.plus(attended, x)
-        x = self.second.plus(self.first(self.norm_forward(x), "gelu"), x)
+        x = self.out.plus(self.out.taken(attended), x)
+        between = self.first(self.first.taken(self.norm_forward(x)), "gelu")
+        x = self.second.plus(self.second.taken(between), x)
         return whole_norm(x, self.norm_out.weight, self.norm_out.bias) if self.norm_out else x
 
 
@@ -92,10 +94,10 @@ def _by_powers(scores: Tensor, values: Tensor) -> Tensor:
     return product(powers, values).div_(powers.sum(-1, keepdim=True))
 
 
-def _scaled(state: State, name: str, scale: Tensor, like: Tensor) -> Linear:
+def _scaled(state: State, name: str, scale: Tensor, like: Tensor) -> Linear | Linear8:
     """A linear layer with the `LayerScale` after it."""
     scale = scale.float()
-    return Linear(state[f"{name}.weight"].float() * scale[:, None], state[f"{name}.bias"].float() * scale, like)
+    return linear(state[f"{name}.weight"].float() * scale[:, None], state[f"{name}.bias"].float() * scale, like)
 
 
 def position_1d(length: int, width: int, period: float) -> Tensor:

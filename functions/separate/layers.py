@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from functions.separate.int8 import gated
 from functions.separate.norms import EPSILON, products, whole_norm
 from functions.separate.products import (
     Convolution,
     Gated,
+    Halves,
     Linear,
     Pair,
     Transposed,
+    gated_convolutions,
     in_two,
     weight_in_two,
 )
@@ -55,7 +58,9 @@ class Decoder:
         self.residual = _residuals(state, like, finely=last and frequencies and like.dtype == torch.bfloat16)
         halves = [(_over_two(weight), bias) for weight, bias in _halves(state, "rewrite")]
         around = (halves[0][0].shape[2] // 2, halves[0][0].shape[3] // 2)
-        self.rewrite = Gated(*(Convolution(*half, like, padding=around) for half in halves))
+        # The others do not stand integers: docs/decisions/2026-11-26-int8-products.md.
+        make = gated if frequencies and not last else gated_convolutions
+        self.rewrite = make(halves, like, around)
 
     def __call__(self, x: Tensor, skip: Tensor, length: int) -> Tensor:
         """`length` is how many positions there are to be; x is added to in place."""
@@ -168,8 +173,8 @@ def _padding(weight: Tensor, across: Pair) -> Pair:
     return (weight.shape[2] // 4, 0) if across[0] > 1 else (0, weight.shape[3] // 4)
 
 
-def _halves(state: State, name: str) -> list[tuple[Tensor, Tensor]]:
-    """Weight and bias of a layer before a `glu`: of its values and of its gate."""
+def _halves(state: State, name: str) -> Halves:
+    """Of a layer before a `glu`."""
     return list(zip(state[f"{name}.weight"].chunk(2), state[f"{name}.bias"].chunk(2), strict=True))
 
 

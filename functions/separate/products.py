@@ -3,6 +3,7 @@
 On a CPU they are oneDNN's: PyTorch hands float32 products to MKL, which on AMD's processors has half the speed.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional
 ONEDNN: Any = torch.ops.mkldnn if torch.backends.mkldnn.is_available() else None
 ACTIVATIONS: Any = {"none": lambda x: x, "gelu": functional.gelu, "sigmoid": torch.sigmoid}
 Pair = tuple[int, int]
+Halves = Sequence[tuple[Tensor, Tensor]]  # weight and bias of a layer's values, and of their gate
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
@@ -46,6 +48,11 @@ class Linear:
     def __init__(self, weight: Tensor, bias: Tensor, like: Tensor) -> None:
         self.weight = weight.flatten(1).to(like).contiguous()
         self.bias = bias.to(like).contiguous()
+
+    @staticmethod
+    def taken(x: Tensor) -> Tensor:
+        """Values as they are given to it, and to others like it."""
+        return x
 
     def __call__(self, x: Tensor, then: str = "none") -> Tensor:
         return product(x, self.weight, self.bias, then)
@@ -140,3 +147,8 @@ class Gated:
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.value.times(x, self.gate(x, "sigmoid"))
+
+
+def gated_convolutions(halves: Halves, like: Tensor, padding: Pair) -> Gated:
+    """Convolutions of stride 1."""
+    return Gated(*(Convolution(*half, like, padding=padding) for half in halves))
