@@ -66,7 +66,7 @@ class Separate:
     def separate(self, song: str, since: float | None = None) -> Run:
         """From its event, or from `since`, until it is answered: stems are stored as asked for and the end told.
 
-        Looking at the record meanwhile took 2 % of two cores.
+        The record is not looked at meanwhile: that took 2 % of two cores.
         """
         self.kernel.begin_peak()
         cpu = self._cpu() if since is None else 0.0

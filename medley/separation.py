@@ -13,7 +13,7 @@ MOST_OVERLAP = 0.45  # of a segment: at half of it some samples would need a thi
 class Separation:
     """One model over one song.
 
-    `precision`: "exact" (32 bit floats), "fast" (16 bit where the hardware has it), "auto": fast where that is faster.
+    `precision`: "exact" (32 bit floats), "fast" (16 and 8 bits where the hardware has them), "auto": what is faster.
     `shifts`: how many randomly shifted passes are averaged (Demucs' shift trick); 0: one that is not shifted.
     `overlap`: how much of a segment overlaps with the next, a fraction.
     """

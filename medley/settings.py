@@ -43,7 +43,7 @@ class Settings:
 
     # separate
     device: str = "auto"  # auto, cpu, cuda
-    precision: str = "auto"  # exact, fast (16 bits), auto: fast where the hardware has it; a song's own comes first
+    precision: str = "auto"  # exact, fast (16 and 8 bits), auto: fast where the hardware has it; a song's comes first
     weights_dir: str = ""  # empty: ~/.cache/medley
     time_limit: float = 600.0  # s, of one request (Knative's timeoutSeconds)
     time_margin: float = 60.0  # s before the limit at which a song is given back

@@ -49,12 +49,12 @@ class Layer:
 
     def __call__(self, x: Tensor, other: Tensor) -> Tensor:
         """What x becomes; a layer that is not cross attends to x itself."""
-        normed = self.query.taken(self.norm_query(x))
-        seen = self.key.taken(self.norm_key(other)) if self.cross else normed
+        normed = self.query.prepared(self.norm_query(x))
+        seen = self.key.prepared(self.norm_key(other)) if self.cross else normed
         attended = attention(self.query(normed), self.key(seen), self.value(seen), self.heads)
-        x = self.out.plus(self.out.taken(attended), x)
-        between = self.first(self.first.taken(self.norm_forward(x)), "gelu")
-        x = self.second.plus(self.second.taken(between), x)
+        x = self.out.plus(self.out.prepared(attended), x)
+        between = self.first(self.first.prepared(self.norm_forward(x)), "gelu")
+        x = self.second.plus(self.second.prepared(between), x)
         return whole_norm(x, self.norm_out.weight, self.norm_out.bias) if self.norm_out else x
 
 

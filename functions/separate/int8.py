@@ -1,7 +1,8 @@
 """Layers whose products are of 8-bit integers, on a CPU that multiplies those quicker than bfloat16.
 
 Quantisation is "dynamic", by the values at hand, as `torch.ao.quantization` calls it: weights have a scale for each
-output, what they are multiplied with has one for many values together. Sums are exact, and come out in 16 bits.
+output, what they are multiplied with has one for many values together, of the whole batch, which on a CPU is one
+segment. Sums are exact, and come out in 16 bits.
 docs/decisions/2026-11-26-int8-products.md says which layers stand that, and what it saves.
 """
 
@@ -13,16 +14,16 @@ from torch import Tensor
 
 from functions.separate.products import ONEDNN, Gated, Halves, Linear, Pair, gated_convolutions
 
-QUANTISED: Any = torch.ops.onednn
+OPERATORS: Any = torch.ops.onednn
 HIGHEST = 127  # of an 8-bit integer with a sign
-STEPS = 254  # from the least value to the greatest: one less than there could be, so that no rounding leads beyond
+STEPS = 254  # from the least value to the greatest; one more is for what all move up by, so that zero is at one
 MIDDLE = 128  # is added to all that have a sign: oneDNN is quick at values without one only
 SMALLEST = 1e-30  # scale, so that silence has one
-PIECE = 1 << 18  # values that are converted at a time, so that they stay in the processor's cache
+PIECE = 1 << 18  # values that a thread converts at a time, so that they stay in its cache
 
 
 def is_quicker(like: Tensor) -> bool:
-    """Than `like`'s type, on its device: where the processor has AVX512_VNNI, or AMX, which no one has without it."""
+    """Than `like`'s type, on its device: where the processor has AVX512_VNNI, which all with AMX have too."""
     cpu: Any = torch.cpu
     return like.dtype == torch.bfloat16 and not like.is_cuda and bool(ONEDNN and cpu._is_vnni_supported())
 
@@ -41,10 +42,10 @@ def quantised(x: Tensor) -> Quantised:
     low, high = (end.float() for end in torch.aminmax(x))
     low, high = low.clamp_(max=0), high.clamp_(min=0)
     scale = ((high - low) / STEPS).clamp_(min=SMALLEST)
-    zero = (-low / scale).round_()
+    zero = (-low / scale).ceil_()
     factor, shift = 1 / scale, zero - MIDDLE
     values = torch.empty(x.shape, dtype=torch.int8)
-    rows = max(1, PIECE // x.shape[-1])
+    rows = max(1, PIECE * torch.get_num_threads() // x.shape[-1])
     for piece, out in zip(x.split(rows, 1), values.split(rows, 1), strict=True):
         out.copy_(piece.float().mul_(factor).add_(shift).round_())
     return Quantised(_without_sign(values), scale, zero.int())
@@ -53,27 +54,27 @@ def quantised(x: Tensor) -> Quantised:
 class Linear8:
     """`functions.separate.products.Linear`."""
 
-    taken = staticmethod(quantised)
+    prepared = staticmethod(quantised)
 
     def __init__(self, weight: Tensor, bias: Tensor, like: Tensor) -> None:
         values, *scales = _quantised_weight(weight.flatten(1))
-        self._weight = QUANTISED.qlinear_prepack(values, None), *scales
+        self._weight = OPERATORS.qlinear_prepack(values, None), *scales
         self._bias, self._dtype = bias.float().contiguous(), like.dtype
 
     def __call__(self, x: Quantised, then: str = "none") -> Tensor:
-        out: Tensor = QUANTISED.qlinear_pointwise.tensor(
+        out: Tensor = OPERATORS.qlinear_pointwise.tensor(
             x.values, x.scale, x.zero, *self._weight, self._bias, 1.0, 0, self._dtype, then, [], "none"
         )
         return out
 
     def plus(self, x: Quantised, other: Tensor) -> Tensor:
         given = (x.values, x.scale, x.zero, *self._weight, other, self._bias, 1.0, 0, self._dtype)
-        out: Tensor = QUANTISED.qlinear_pointwise.binary_tensor(*given, 1.0, 0, "add", 1.0, "none", [], "none")
+        out: Tensor = OPERATORS.qlinear_pointwise.binary_tensor(*given, 1.0, 0, "add", 1.0, "none", [], "none")
         return out
 
 
 def linear(weight: Tensor, bias: Tensor, like: Tensor) -> Linear | Linear8:
-    """In integers where they are quicker; it takes what its own `taken` makes of values."""
+    """In integers where they are quicker; it takes what its own `prepared` makes of values."""
     return (Linear8 if is_quicker(like) else Linear)(weight, bias, like)
 
 
@@ -116,11 +117,11 @@ class GatedConvolutions8:
     def _convolved(self, x: Quantised) -> Tensor:
         values, ones = x.values.permute(0, 3, 1, 2), [1, 1]
         if values.shape not in self._packed:
-            self._packed[values.shape] = QUANTISED.qconv_prepack(
+            self._packed[values.shape] = OPERATORS.qconv_prepack(
                 self._values, self._scale, 1.0, MIDDLE, ones, [0, 0], ones, 1, list(values.shape)
             )
         weight = (self._packed[values.shape], self._scale, self._zeros, self._bias)
-        out: Tensor = QUANTISED.qconv2d_pointwise.tensor(
+        out: Tensor = OPERATORS.qconv2d_pointwise.tensor(
             values, x.scale, x.zero, *weight, ones, [0, 0], ones, 1, 1.0, 0, self._dtype, "none", [], None
         )
         return out.permute(0, 2, 3, 1)

@@ -55,10 +55,10 @@ class Decoder:
         self.then = "none" if last else "gelu"
         self.conv = Transposed(weight, state["conv_tr.bias"], like, across, _padding(weight, across))
         frequencies = across[0] > 1
-        self.residual = _residuals(state, like, finely=last and frequencies and like.dtype == torch.bfloat16)
+        self.residual = _residuals(state, like, finely=last and frequencies and _is_coarse(like))
         halves = [(_over_two(weight), bias) for weight, bias in _halves(state, "rewrite")]
         around = (halves[0][0].shape[2] // 2, halves[0][0].shape[3] // 2)
-        # The others do not stand integers: docs/decisions/2026-11-26-int8-products.md.
+        # The last does not stand integers; those of the time branch would save too little for what they cost.
         make = gated if frequencies and not last else gated_convolutions
         self.rewrite = make(halves, like, around)
 
@@ -78,13 +78,13 @@ class Residual:
     of that function, its factors two more channels.
 
     In bfloat16 the first convolution's bias is added, and normalised, in float32: what is quiet differs from it by less
-    than bfloat16 tells apart. `finely` goes on so to the end: the last layer of the frequency branch is more sensitive
-    to what is rounded there than all the others together (32 dB, and they 43).
+    than bfloat16 tells apart. `finely` goes on so to the end: what is rounded there in the last layer of the frequency
+    branch changes the result more than all other rounding (docs/decisions/2026-11-26-int8-products.md).
     """
 
     def __init__(self, state: State, dilation: int, like: Tensor, *, finely: bool = False) -> None:
         self.finely, self.dtype = finely, like.dtype
-        between = like.float() if like.dtype == torch.bfloat16 else like
+        between = like.float() if _is_coarse(like) else like
         first = _over_two(state["0.weight"])
         self.bias = state["0.bias"].to(between)
         fused = self.bias if between is like else torch.zeros_like(self.bias)
@@ -176,6 +176,11 @@ def _padding(weight: Tensor, across: Pair) -> Pair:
 def _halves(state: State, name: str) -> Halves:
     """Of a layer before a `glu`."""
     return list(zip(state[f"{name}.weight"].chunk(2), state[f"{name}.bias"].chunk(2), strict=True))
+
+
+def _is_coarse(like: Tensor) -> bool:
+    """Whether its type rounds more than is good; a GPU has float16 instead."""
+    return like.dtype == torch.bfloat16 and not like.is_cuda
 
 
 def _residuals(state: State, like: Tensor, *, finely: bool = False) -> list[Residual]:

@@ -50,8 +50,8 @@ class Linear:
         self.bias = bias.to(like).contiguous()
 
     @staticmethod
-    def taken(x: Tensor) -> Tensor:
-        """Values as they are given to it, and to others like it."""
+    def prepared(x: Tensor) -> Tensor:
+        """Values as it, and others of its kind, take them; there are kinds that do not take them as they are."""
         return x
 
     def __call__(self, x: Tensor, then: str = "none") -> Tensor:

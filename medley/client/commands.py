@@ -53,7 +53,7 @@ def _stems(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 @click.option("--format", type=FORMAT, default="mp3", show_default=True, help="Of the files that are saved.")
 @click.option("--stems", default="", callback=_stems, help="Only these, with commas: vocals,drums")
 @click.option("--model", default="", help="One that the service offers, such as htdemucs.")
-@click.option("--precision", type=PRECISION, help="exact: as Demucs; fast: 16 bit floats; auto: what is faster.")
+@click.option("--precision", type=PRECISION, help="exact: as Demucs; fast: 16 bits, partly 8; auto: what is faster.")
 @click.option("--shifts", type=click.IntRange(min=0), help="Average so many passes, each shifted at random.")
 @click.option("--overlap", type=click.FloatRange(min=0), help="Of a segment with the next, a fraction; usually 0.25.")
 @click.option("--bitrate", type=click.IntRange(min=1), help="Of MP3 files, kbit/s.")
