@@ -48,13 +48,13 @@ class Separate:
     @contextmanager
     def woken(self, song: str) -> Iterator[None]:
         """Posts the event of an upload, whose answer comes when nothing is left to do."""
-        event = build(names.SONG_UPLOADED, "upload", song, {"hash": song})
-        thread = threading.Thread(target=self._post, args=(event,))
+        thread = threading.Thread(target=self._post, args=(song,))
         thread.start()
         yield
         thread.join()
 
-    def _post(self, event: str) -> None:
+    def _post(self, song: str) -> None:
+        event = build(names.SONG_UPLOADED, "upload", song, {"hash": song})
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
         connection.request("POST", "/", event, {"Content-Type": "application/cloudevents+json"})
         answer = connection.getresponse()
@@ -71,8 +71,7 @@ class Separate:
         self.kernel.begin_peak()
         cpu = self._cpu() if since is None else 0.0
         begin = time.perf_counter() if since is None else since
-        with self.woken(song):
-            pass
+        self._post(song)
         wall = time.perf_counter() - begin
         self._until(song, lambda record: record["status"] == "succeeded")
         return Run(wall, self._cpu() - cpu, self.kernel.peak())

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from functions.separate.products import ONEDNN, Gated, Halves, Linear, Pair, gated_convolutions
+from functions.separate.products import ONEDNN, Gated, Halves, Linear, Pair, gated_convolutions, is_coarse
 
 OPERATORS: Any = torch.ops.onednn
 HIGHEST = 127  # of an 8-bit integer with a sign
-STEPS = 254  # from the least value to the greatest; one more is for what all move up by, so that zero is at one
+STEPS = 254  # from the least value to the greatest; one of 255 is left for what they move up by, so that zero is one
 MIDDLE = 128  # is added to all that have a sign: oneDNN is quick at values without one only
 SMALLEST = 1e-30  # scale, so that silence has one
 PIECE = 1 << 18  # values that a thread converts at a time, so that they stay in its cache
@@ -25,7 +25,7 @@ PIECE = 1 << 18  # values that a thread converts at a time, so that they stay in
 def is_quicker(like: Tensor) -> bool:
     """Than `like`'s type, on its device: where the processor has AVX512_VNNI, which all with AMX have too."""
     cpu: Any = torch.cpu
-    return like.dtype == torch.bfloat16 and not like.is_cuda and bool(ONEDNN and cpu._is_vnni_supported())
+    return is_coarse(like) and bool(ONEDNN and cpu._is_vnni_supported())
 
 
 @dataclass(frozen=True)

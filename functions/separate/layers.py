@@ -20,6 +20,7 @@ from functions.separate.products import (
     Transposed,
     gated_convolutions,
     in_two,
+    is_coarse,
     weight_in_two,
 )
 
@@ -55,7 +56,7 @@ class Decoder:
         self.then = "none" if last else "gelu"
         self.conv = Transposed(weight, state["conv_tr.bias"], like, across, _padding(weight, across))
         frequencies = across[0] > 1
-        self.residual = _residuals(state, like, finely=last and frequencies and _is_coarse(like))
+        self.residual = _residuals(state, like, finely=last and frequencies and is_coarse(like))
         halves = [(_over_two(weight), bias) for weight, bias in _halves(state, "rewrite")]
         around = (halves[0][0].shape[2] // 2, halves[0][0].shape[3] // 2)
         # The last does not stand integers; those of the time branch would save too little for what they cost.
@@ -84,7 +85,7 @@ class Residual:
 
     def __init__(self, state: State, dilation: int, like: Tensor, *, finely: bool = False) -> None:
         self.finely, self.dtype = finely, like.dtype
-        between = like.float() if _is_coarse(like) else like
+        between = like.float() if is_coarse(like) else like
         first = _over_two(state["0.weight"])
         self.bias = state["0.bias"].to(between)
         fused = self.bias if between is like else torch.zeros_like(self.bias)
@@ -117,7 +118,7 @@ class Residual:
         return y.add_(rows_of(branch.view(*channels_of(y).shape)))
 
     def _activated(self, inner: Tensor) -> Tensor:
-        """The first normalisation, with its weights in the same pass, and GELU: (rows, positions, channels)."""
+        """The bias that is not in it yet, the first normalisation, with its weights in the same pass, and GELU."""
         if inner.dtype != self.bias.dtype:
             inner = self.bias + inner
         batch, rows, positions, channels = inner.shape
@@ -176,11 +177,6 @@ def _padding(weight: Tensor, across: Pair) -> Pair:
 def _halves(state: State, name: str) -> Halves:
     """Of a layer before a `glu`."""
     return list(zip(state[f"{name}.weight"].chunk(2), state[f"{name}.bias"].chunk(2), strict=True))
-
-
-def _is_coarse(like: Tensor) -> bool:
-    """Whether its type rounds more than is good; a GPU has float16 instead."""
-    return like.dtype == torch.bfloat16 and not like.is_cuda
 
 
 def _residuals(state: State, like: Tensor, *, finely: bool = False) -> list[Residual]:

@@ -16,6 +16,11 @@ Pair = tuple[int, int]
 Halves = Sequence[tuple[Tensor, Tensor]]  # weight and bias of a layer's values, and of their gate
 
 
+def is_coarse(like: Tensor) -> bool:
+    """Whether `like`'s type rounds more than is good, which that of a GPU, float16, does not."""
+    return like.dtype == torch.bfloat16 and not like.is_cuda
+
+
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
     """x (..., inputs) by weight (outputs, inputs), and an activation of `ACTIVATIONS`."""
     if ONEDNN and not x.is_cuda:

@@ -25,7 +25,7 @@ def real(x: int8.Quantised) -> Tensor:
 
 
 @pytest.mark.parametrize("piece", [1, 100, 1 << 18])
-def test_values_are_no_further_off_than_a_step(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_are_no_further_off_than_half_a_step(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(int8, "PIECE", piece)
     x = values(2, 37, 24).bfloat16()
     found = quantised(x)
