@@ -39,11 +39,21 @@ def function(name: str, handler: Handler, *, ready: Callable[[], None]) -> Handl
             if request.path == "/ready":
                 seen.check()
                 return reply({"ready": True})
-            return handler(request)
+            return _answered(handler, request)
         except Exception as error:
             return problem(translate(error), request)
 
     return answer
+
+
+def _answered(handler: Handler, request: Request) -> Response:
+    """The handler's answer; what ails a store or the Broker the log is told, and whoever asked is not."""
+    try:
+        return handler(request)
+    except Unavailable as error:
+        if error.__cause__:
+            logs.note("unavailable", error=logs.why(error))
+        raise
 
 
 class ReadyOnce:
@@ -68,7 +78,7 @@ class ReadyOnce:
             self._ready()
             self._was = True
         except MedleyError as error:
-            logs.note(f"not ready: {error.detail}", cause=repr(error.__cause__))
+            logs.note(f"not ready: {error.detail}", error=logs.why(error))
             raise
         finally:
             self._looking.release()
@@ -91,7 +101,7 @@ def translate(error: Exception) -> MedleyError:
         return TooLarge(f"The body is larger than this service takes: a song of {settings().max_bytes} bytes.")
     if isinstance(error, HTTPException) and (error.code or 500) < 500:
         return BadRequest(error.description or "The request cannot be read.")
-    logs.error("crash", error=repr(error), trace=traceback.format_exc(limit=-8))
+    logs.error("crash", error=logs.why(error), trace=traceback.format_exc(limit=-8))
     return Crash("This is our fault, not yours; the log says more. Trying again may help.")
 
 

@@ -49,6 +49,15 @@ def line(level: str, function: str, message: str, **fields: Any) -> None:
     sys.stderr.flush()
 
 
+def why(error: BaseException) -> str:
+    """An error and what it came from, for a log: redis-py's `repr` says only of what kind one of its errors is."""
+    # The text of urllib3's MaxRetryError holds the whole address, signature and all.
+    reason = getattr(error, "reason", None)
+    told = reason if isinstance(reason, Exception) else error
+    said = f"{type(told).__name__}: {told}"
+    return f"{said} ({why(error.__cause__)})" if error.__cause__ else said
+
+
 def flush(limit: float) -> None:
     """Waits until what was said has been sent to the log sink, `limit` s at most."""
     with _waiting.all_tasks_done:

@@ -83,7 +83,7 @@ class Rendering:
             self._tell(size=self._size, whole=True)
             self._store()
         except Exception as error:
-            logs.error("render failed", hash=self._upload.song, file=self._output.file, error=repr(error))
+            logs.error("render failed", hash=self._upload.song, file=self._output.file, error=logs.why(error))
             self._tell(size=self._size, whole=self._whole, failure=None if self._whole else error)
         finally:
             with _lock:

@@ -224,7 +224,7 @@ class Attempt:
                 raise
             except Exception as error:
                 self.failures[output.file] = told(error)
-                logs.error("render failed", hash=self.job.song, file=output.file, error=repr(error))
+                logs.error("render failed", hash=self.job.song, file=output.file, error=logs.why(error))
 
     def outcome(self, done: Done) -> dict[str, str | int | float]:
         """The record's fields of a song that succeeded."""

@@ -41,4 +41,4 @@ class Lease:
                     return
                 self._beat()
             except Exception as error:  # a thread that ended here would leave the worker unaware of another
-                logs.note("lease not renewed; trying on", error=repr(error))
+                logs.note("lease not renewed; trying on", error=logs.why(error))

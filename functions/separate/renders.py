@@ -69,7 +69,7 @@ class Render:
             return False  # nothing is wrong with the file: it is rendered from the stored parts later
         except Exception as error:
             self.failure = told(error)
-            logs.error("render failed", hash=self.upload.song, file=self.output.file, error=repr(error))
+            logs.error("render failed", hash=self.upload.song, file=self.output.file, error=logs.why(error))
             return False
         return True
 

@@ -93,6 +93,7 @@ class Worker:
             raise
         except Unavailable as error:
             self._passed_over.add(claim.job.song)
+            logs.error("song not done now", hash=claim.job.song, error=logs.why(error))
             # The frames it came through hold a song, or half a model, and the next one needs the room.
             error.__traceback__ = error.__cause__ = error.__context__ = None
             return [error]
@@ -144,7 +145,7 @@ class Worker:
         self, claim: Claim, attempt: Attempt | None, error: Exception, deadline: float, told: list[Future[None]]
     ) -> None:
         """Counts as an attempt; the event is answered with an error, so that it comes again."""
-        logs.error("attempt failed", hash=claim.job.song, error=repr(error), trace=traceback.format_exc(limit=-5))
+        logs.error("attempt failed", hash=claim.job.song, error=logs.why(error), trace=traceback.format_exc(limit=-5))
         why = error.detail if isinstance(error, MedleyError) else f"{type(error).__name__}."
         crash = Crash(f"Separating it failed {settings().max_attempts} times: {why}")
         if claim.job.attempts >= settings().max_attempts and not (attempt and attempt.new_parts):
@@ -235,4 +236,4 @@ def _tell(event: str, due: list[str], deadline: float) -> None:
             if time.monotonic() < deadline:
                 call(callback)
     except Exception as error:  # nobody looks at this thread
-        logs.note("a song's end was not told; the sweep will", error=repr(error))
+        logs.note("a song's end was not told; the sweep will", error=logs.why(error))

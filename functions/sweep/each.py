@@ -17,4 +17,4 @@ def each(items: Iterable[T], act: Callable[[T], None], about: str) -> None:
         except Unavailable:
             raise
         except Exception as error:
-            logs.note(f"{about} failed", item=str(item)[:300], error=repr(error))
+            logs.note(f"{about} failed", item=str(item)[:300], error=logs.why(error))

@@ -25,7 +25,7 @@ def _guard(step: Callable[[], None], failures: list[Exception]) -> None:
     try:
         step()
     except Exception as error:
-        logs.note(f"{step.__name__} failed", error=repr(error))
+        logs.note(f"{step.__name__} failed", error=logs.why(error))
         failures.append(error)
 
 

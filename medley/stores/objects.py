@@ -22,6 +22,8 @@ SENT = 1 << 18  # bytes of a file sent at a time
 SIGNED = timedelta(hours=1)  # until a request must have reached the server
 ABSENT = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
 REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+# AWS says the same of a right key where another account has a bucket of that name.
+FORBIDDEN = "The object store refuses S3_ACCESS_KEY and S3_SECRET_KEY, or refuses them the bucket in S3_BUCKET."
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def away() -> Iterator[None]:
         yield
     except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
         if isinstance(error, S3Error) and error.code in REFUSED:
-            raise Unavailable("The object store refuses S3_ACCESS_KEY and S3_SECRET_KEY.", retry_after=60) from error
+            raise Unavailable(FORBIDDEN, retry_after=60) from error
         raise Unavailable("The object store does not answer; try again in a moment.", retry_after=5) from error
 
 

@@ -1,5 +1,6 @@
 """What every function does alike, by its own door and without any store: health, paths, methods, events."""
 
+import json
 import os
 import subprocess
 import sys
@@ -49,6 +50,13 @@ def test_the_root_answers(door: Door, name: str) -> None:
 def test_it_is_not_ready_before_its_stores_have_answered(door: Door, name: str) -> None:
     answer = door(name).get("/ready")
     assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/ready", "/apiv1/queue"])
+def test_the_log_says_what_ails_a_store(door: Door, path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert door("queue").get(path).status_code == 503
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Connection refused" in json.loads(line)["error"]
 
 
 def test_it_does_not_start_without_its_settings_and_names_them_all() -> None:

@@ -5,8 +5,11 @@ import json
 import sys
 
 import pytest
+import redis
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from medley import logs
+from medley.errors import Unavailable
 
 
 def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +32,19 @@ def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
         "message": "said",
         "song": 7,
     }
+
+
+def test_an_error_of_redis_says_what_it_came_from() -> None:
+    error = Unavailable("Redis does not answer.")
+    error.__cause__ = redis.ConnectionError("Error 111 connecting to redis:6379. Connection refused.")
+    assert logs.why(error) == (
+        "Unavailable: Redis does not answer. (ConnectionError: Error 111 connecting to redis:6379. Connection refused.)"
+    )
+
+
+def test_an_error_of_the_object_store_says_no_signature() -> None:
+    refused = NewConnectionError(None, "Connection refused")  # type: ignore[arg-type]
+    error = MaxRetryError(None, "/songs/a?X-Amz-Signature=0123", refused)  # type: ignore[arg-type]
+    assert "X-Amz-Signature" in str(error)
+    assert logs.why(error).endswith("Connection refused")
+    assert "X-Amz-Signature" not in logs.why(error)
