@@ -110,8 +110,10 @@ push:  ## Push the images that `make images` built
 manifests:  ## Write the objects of OVERLAY with the images of REGISTRY into build/manifests, one file each
 	sh knative/render.sh $(OVERLAY) $(REGISTRY) $(TAG) build/manifests
 
+# Settings before what reads them when it starts.
 deploy: manifests  ## Deploy OVERLAY with the images of REGISTRY to the cluster of kubectl; wait until it is ready
 	sh knative/secrets.sh
+	kubectl apply $$(printf -- '-f %s ' build/manifests/v1_*)
 	kubectl apply -f build/manifests
 	for file in build/manifests/apps_v1_*; do \
 	  ! [ -e "$$file" ] || kubectl rollout status -f "$$file" --timeout=600s || exit 1; done
