@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from medley.local.process import forget_settings
 from tests.e2e.faults.stage import LONGEST, STEMS, Reference, stem_of
 from tests.e2e.harness import Called, Service, listening
+
+forget_settings()  # tests empty the stores that they are given
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -64,6 +64,13 @@ def _probe(data: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
+def make_private(folder: Path) -> None:
+    """Makes a folder that nobody else can look into, and one that was there such a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(PermissionError):  # it is somebody else's, or on a disk that knows no modes
+        folder.chmod(0o700)
+
+
 def write_run(data: Path, about: dict[str, Any]) -> None:
     """Puts run.json there in one step, readable by its owner only: it holds keys."""
     write_private(data / RUN, json.dumps(about, indent=1) + "\n")

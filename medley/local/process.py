@@ -7,9 +7,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from medley.local.log import Log
+from medley.settings import Settings
 
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # s before a child is started again, by how often it ended in a row
 STEADY = 10.0  # s after which a child counts as one that runs
@@ -121,6 +123,15 @@ async def run_in_front(command: Sequence[str], environment: Mapping[str, str], f
 def inherited() -> dict[str, str]:
     """The environment this process was given, to be passed on whole; what it means is for medley/settings.py to say."""
     return dict(os.environ)
+
+
+def forget_settings() -> None:
+    """For tests and benchmarks: takes this process' settings away, but for where the weights are.
+
+    Whoever typed `eval "$(medley env)"` has in them the stores of a service with songs of his own.
+    """
+    for name in {"MEDLEY_URL", *(field.name.upper() for field in fields(Settings))} - {"WEIGHTS_DIR"}:
+        os.environ.pop(name, None)
 
 
 def die_with_parent() -> None:

@@ -52,8 +52,14 @@ class Local:
         On Linux it has a session of its own: Ctrl-C reaches it through us only; a second signal would end it at once.
         It ends with the thread that calls this.
         """
-        self.data.mkdir(parents=True, exist_ok=True)
-        with (self.data / "output.txt").open("wb") as output:
+        try:
+            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            output_file = (self.data / "output.txt").open("wb")
+        except OSError as error:
+            raise Trouble(
+                f"{self.data} cannot be written: {error.strerror}. Choose another folder with --data."
+            ) from error
+        with output_file as output:
             apart = sys.platform == "linux"  # elsewhere nothing ends it with us, if the terminal does not
             self._process = subprocess.Popen(
                 self._command, stdout=output, stderr=output, env=self._environment, start_new_session=apart

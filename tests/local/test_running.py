@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from medley.local import folder
+from medley.local.folder import Trouble
+from medley.local.process import forget_settings
+from medley.local.running import Local
 from tests.e2e.harness import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +28,20 @@ with Local(Path(sys.argv[1]), models=["demucs_unittest"]):
     print("ready", flush=True)
     time.sleep(600)
 """
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Trouble, match="cannot be written"):
+        Local(tmp_path / "file" / "data").start()
+
+
+def test_settings_are_forgotten_but_for_where_weights_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REDIS_URL", "S3_ENDPOINT", "KEEP_DAYS", "MEDLEY_URL", "WEIGHTS_DIR"):
+        monkeypatch.setenv(name, "there")
+    forget_settings()
+    left = {"REDIS_URL", "S3_ENDPOINT", "KEEP_DAYS", "MEDLEY_URL", "WEIGHTS_DIR"} & os.environ.keys()
+    assert left == {"WEIGHTS_DIR"}
 
 
 @pytest.fixture

@@ -64,10 +64,12 @@ def listening_elsewhere(pid: int) -> list[str]:
 
 
 def test_both_keep_what_they_took_through_a_kill(tmp_path: Path, log: LogFile) -> None:
+    data_folder = tmp_path / "songs, mixed"  # to seaweedfs a comma ends a path
+
     async def test() -> None:
         for turn in range(2):
-            stores = servers.choose(tmp_path, Settings())
-            running = [child(tmp_path, log, name, list(server.command)) for name, server in stores.servers.items()]
+            stores = servers.choose(data_folder, Settings())
+            running = [child(data_folder, log, name, list(server.command)) for name, server in stores.servers.items()]
             for one in running:
                 one.start()
             try:
@@ -191,6 +193,17 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Trouble, match="cannot be written"):
         folder.take(tmp_path / "file" / "data")
+
+
+def test_what_the_stores_have_is_nobody_elses_whatever_folder_they_are_in(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "s3").mkdir(mode=0o755)
+    servers.choose(tmp_path, Settings())
+    assert {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("s3", "redis")} == {
+        "s3": 0o700,
+        "redis": 0o700,
+    }
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
 def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
