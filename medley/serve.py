@@ -34,6 +34,7 @@ def main() -> None:
         sys.exit(f"{name}: {error}")
     options = {
         "graceful_timeout": grace,
+        "control_socket_disable": True,  # all functions would take turns at one file in the user's home
         "threads": settings().threads,
         "pre_fork": _obey_sigterm_when_forked,
         "post_worker_init": _drain_on_sigterm,

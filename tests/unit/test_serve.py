@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 from tests.backends import free_port
 from tests.e2e.harness import eventually, listening
@@ -83,3 +84,14 @@ def test_what_it_said_last_is_sent_before_it_ends() -> None:
             process.terminate()
             assert process.wait(30) == 0
         assert [body["data"]["fields"]["number"] for body in broker.bodies] == [0, 1, 2]
+
+
+def test_it_leaves_the_home_of_its_user_alone(tmp_path: Path) -> None:
+    """gunicorn's control socket would be one for all functions, and for whatever else of the user's it serves."""
+    port = free_port()
+    own = {"HOST": "127.0.0.1", "PORT": str(port), "HOME": str(tmp_path), "XDG_RUNTIME_DIR": ""}
+    with subprocess.Popen([sys.executable, "-c", TALKING], env={**os.environ, **own}) as process:
+        eventually(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30).close() is None)
+        process.terminate()
+        assert process.wait(30) == 0
+    assert list(tmp_path.iterdir()) == []
