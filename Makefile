@@ -20,8 +20,8 @@ help:  ## What there is to run
 song: .venv/ready  ## Separate SONG=path (an example without it): everything from nothing to stems on disk
 	$(BIN)/medley once "$(SONG)"
 
-up: .venv/ready  ## Run the service on this machine, at http://localhost:5000
-	$(BIN)/medley up
+up: .venv/ready  ## Run the service on this machine, at http://localhost:5000; ARGS="--port 5001"
+	$(BIN)/medley up $(ARGS)
 
 test: lint  ## Everything the tests need, then all tests
 	$(BIN)/pytest

@@ -13,7 +13,7 @@ from medley.client.commands import COMMANDS
 
 # Of medley.local, whose packages are not needed to use a service elsewhere.
 LOCAL = ("up", "once", "env", "logs", "weights")
-HINT = "pip install 'medley[local]'"
+HINT = "a clone of its repository has all that is needed after `make up`"
 
 
 def _local_commands() -> Sequence[click.Command]:
@@ -28,7 +28,7 @@ def _missing(name: str, package: str) -> click.Command:
     @click.command(name, hidden=True, context_settings={"ignore_unknown_options": True})
     @click.argument("arguments", nargs=-1)
     def command(arguments: tuple[str, ...]) -> None:
-        raise click.UsageError(f"medley {name} needs {package}, which is not installed: {HINT}")
+        raise click.UsageError(f"medley {name} needs {package}, which is not installed; {HINT}.")
 
     return command
 
@@ -40,7 +40,7 @@ def medley() -> None:
 
 
 if any(command.hidden for command in local):
-    medley.epilog = f"To run a service on this machine ({', '.join(LOCAL)}): {HINT}"
+    medley.epilog = f"To run a service on this machine ({', '.join(LOCAL)}) {HINT}."
 
 
 def main() -> None:

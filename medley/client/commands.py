@@ -31,6 +31,8 @@ def command(function: Callable[..., int]) -> click.Command:
         screen = Screen(as_json)
         try:
             code = function(Medley(url, say=screen.note), screen, **options)
+        except BrokenPipeError:  # whoever read what we print has enough: click ends it without a word
+            raise
         except (ClientError, OSError) as error:
             code = screen.failed(error)
         sys.exit(code)
@@ -107,12 +109,20 @@ def _how_separated(song: Answer) -> str:
 @command
 @click.argument("hash")
 @click.argument("track")
-@click.option("--out", type=click.Path(path_type=Path), default=".", help="A file, or a folder; by default this one.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, allow_dash=True),
+    default=".",
+    help="A file, or a folder; by default this one. -: stdout.",
+)
 @click.option("--bitrate", type=click.IntRange(min=1), help="Of an MP3 file, kbit/s.")
 def get(client: Medley, screen: Screen, hash: str, track: str, out: Path, bitrate: int | None) -> int:
     """Save a track: vocals, vocals.wav, no_vocals.mp3, original."""
+    to = sys.stdout.buffer if str(out) == "-" else out
     with screen.bytes_bar(track) as progress:
-        path, size = client.track(hash, track, out, bitrate=bitrate, progress=progress)
+        path, size = client.track(hash, track, to, bitrate=bitrate, progress=progress)
+    if path is None or not path.is_file():  # stdout may have the track, and then nothing else
+        return OK
     screen.result({"hash": hash, "track": track, "file": str(path), "bytes": size}, str(path))
     return OK
 

@@ -103,7 +103,13 @@ def save(download: Download, to: Path, name: str) -> tuple[Path, int]:
 
     Returns where it is and its bytes. A file in a folder never replaces another one; a path given does.
     """
+    if to.exists() and not to.is_dir() and not to.is_file():  # a device or a pipe is written to, never replaced
+        with to.open("wb") as stream:
+            return to, download.run(stream)
+    if to.is_symlink() and not to.is_dir():
+        return save(download, to.resolve(), name)
     folder = to if to.is_dir() else to.parent
+    folder.mkdir(parents=True, exist_ok=True)
     with _temporary(folder) as part:
         with part.open("xb") as file:
             size = download.run(file)

@@ -1,6 +1,7 @@
 """The commands of `medley` that are about the service on this machine."""
 
 import asyncio
+import contextlib
 import json
 import shlex
 import sys
@@ -18,6 +19,7 @@ from medley.models import MODELS
 
 DATA = Path("medley-data")
 AGAIN = 0.2  # s between two looks at a log that is followed
+PORT = click.IntRange(0, 65535)
 
 data_option = click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), default=DATA, show_default=True, help="The data folder."
@@ -25,7 +27,9 @@ data_option = click.option(
 
 
 @click.command()
-@click.option("--port", default=5000, show_default=True, help="The one port that clients use; 0: any that is free.")
+@click.option(
+    "--port", type=PORT, default=5000, show_default=True, help="The one port that clients use; 0: any that is free."
+)
 @data_option
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Songs separated at a time.")
 @click.option(
@@ -37,7 +41,7 @@ data_option = click.option(
     default=0.0,
     help="Time between two sweeps, instead of the manifest's.",
 )
-@click.option("--broker-port", default=0, help="The Broker's port; 0: any that is free.")
+@click.option("--broker-port", type=PORT, default=0, help="The Broker's port; 0: any that is free.")
 @click.option("--parent", default=0, hidden=True)
 def up(**asked: Any) -> None:
     """Run the whole service on this machine, until Ctrl-C."""
@@ -79,13 +83,12 @@ def env(data: Path) -> None:
 def logs(data: Path, follow: bool, raw: bool) -> None:
     """Print what all functions logged."""
     try:
-        with (data / folder.LOG).open(encoding="utf-8", errors="replace") as stream:
-            for line in _lines(stream, follow):
-                click.echo(line if raw else _readable(line))
+        stream = (data / folder.LOG).open(encoding="utf-8", errors="replace")
     except OSError as error:
         raise click.ClickException(f"no log in {data}: {error.strerror}.") from error
-    except KeyboardInterrupt:
-        return
+    with stream, contextlib.suppress(KeyboardInterrupt):
+        for line in _lines(stream, follow):
+            click.echo(line if raw else _readable(line))
 
 
 @click.command()

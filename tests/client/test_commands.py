@@ -179,6 +179,8 @@ def test_no_service_is_3_for_separate_too(nowhere: str, mp3: Path) -> None:
         ["nosuch"],
         ["status", ""],
         ["queue", "--url", "ftp://x"],
+        ["up", "--port", "70000"],
+        ["up", "--broker-port", "-5"],
     ],
 )
 def test_wrong_usage_is_2(nowhere: str, arguments: list[str]) -> None:
@@ -186,8 +188,10 @@ def test_wrong_usage_is_2(nowhere: str, arguments: list[str]) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_1(ready: Service, tmp_path: Path) -> None:
-    result = run(ready, "get", HASH, "vocals.mp3", "--out", str(tmp_path / "no" / "such" / "v.mp3"))
+    (tmp_path / "file").write_bytes(b"")
+    result = run(ready, "get", HASH, "vocals.mp3", "--out", str(tmp_path / "file" / "v.mp3"))
     assert result.exit_code == 1
+    assert str(tmp_path / "file") in result.stderr
 
 
 def test_queue(service: Service) -> None:
@@ -224,6 +228,15 @@ def test_get(ready: Service, tmp_path: Path) -> None:
         "bytes": 8,
     }
     assert ready.asked[-1].query == {"bitrate": "128"}
+
+
+def test_get_into_a_folder_that_it_makes(ready: Service, tmp_path: Path) -> None:
+    assert run(ready, "get", HASH, "vocals.mp3", "--out", str(tmp_path / "new" / "v.mp3")).exit_code == 0
+    assert (tmp_path / "new" / "v.mp3").read_bytes() == b"9 vocals"
+
+
+def test_get_to_stdout_prints_nothing_else_there(ready: Service) -> None:
+    assert run(ready, "get", HASH, "vocals.mp3", "--out", "-").stdout_bytes == b"9 vocals"
 
 
 def test_remove(service: Service) -> None:

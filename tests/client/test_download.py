@@ -2,6 +2,7 @@
 
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,21 @@ def test_what_cannot_be_rewound_goes_on_but_never_begins_anew(service: Service, 
     service.on(ROUTE, Answer(200, OTHER, cut=300_000), Answer(200, AUDIO))
     with pytest.raises(ClientError, match="rewound"):
         medley.track("abc", "vocals", Pipe())
+
+
+def test_a_pipe_is_written_to_and_never_replaced(service: Service, medley: Medley, tmp_path: Path) -> None:
+    service.on(ROUTE, Answer(200, AUDIO, TAG))
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit((tmp_path / "pipe").read_bytes)
+        medley.track("abc", "vocals", tmp_path / "pipe")
+        assert read.result(10) == AUDIO
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_through_a_link(service: Service, medley: Medley, tmp_path: Path) -> None:
+    service.on(ROUTE, Answer(200, AUDIO, TAG))
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    medley.track("abc", "vocals", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there").read_bytes() == AUDIO
