@@ -82,5 +82,6 @@ def song_hash(audio_sha256: str, separation: Separation) -> str:
 
 def clean_name(name: str) -> str:
     """A song's name without what can be neither shown nor sent in a header, and not longer than a title is."""
+    name = name[: 10 * MAX_NAME]  # each letter takes a hundred bytes here, and a client may send 250 million
     printable = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in name)
     return " ".join(printable.split())[:MAX_NAME]

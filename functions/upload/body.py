@@ -1,11 +1,17 @@
 """What a client sends, distrusted: a body that notices when it breaks off, and JSON that is no more than JSON."""
 
 import json
+import re
 from typing import Any, NoReturn
 
 from medley.errors import BadRequest
 
 DEEPEST = 100  # lists and objects within each other, far below what Python can write again
+ASCII = bytes(range(128))
+BEYOND = re.compile(rb"[\x80-\xff]+")
+# Of JSON; one that does not end too, or each of its escaped quotes would be looked at as the beginning of one.
+TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+WIDE = re.compile(rb"\\u(?!00[0-7])")  # Gson escapes =, and .NET +, which are no wider for it
 
 
 class Body:
@@ -30,6 +36,31 @@ class Body:
         if self._over and self._left:
             raise BadRequest(f"The body ended {self._left} bytes before it should; send it again.")
         return data
+
+
+def one_byte(data: bytes, longest: int) -> bytes | bytearray:
+    """UTF-8 as JSON of one byte a letter: those beyond ASCII, `longest` bytes at most, as JSON escapes them.
+
+    To Python one letter beyond Latin is four bytes for every letter of its text, and a song in base64 is a long one: so
+    no text of more than `longest` letters may have one, escaped or not. Raises ValueError.
+    """
+    if len(data.translate(None, ASCII)) > longest:
+        raise ValueError("it has more letters beyond ASCII than any upload needs")
+    escaped = data if data.isascii() else _escaped(data)
+    texts = TEXTS.finditer(escaped) if WIDE.search(escaped) else ()
+    if any(text.end() - text.start() > longest and WIDE.search(escaped, *text.span()) for text in texts):
+        raise ValueError("it has a letter beyond ASCII in base64")
+    return escaped
+
+
+def _escaped(data: bytes) -> bytearray:
+    view, at, escaped = memoryview(data), 0, bytearray()
+    for found in BEYOND.finditer(data):
+        escaped += view[at : found.start()]
+        escaped += json.dumps(found[0].decode())[1:-1].encode()
+        at = found.end()
+    escaped += view[at:]
+    return escaped
 
 
 def read_json(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import reprlib
 import time
 import uuid
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from medley.output import BITRATES, DEFAULT_BITRATE, FORMATS, Output
 from medley.separation import MOST_OVERLAP, MOST_SHIFTS, PRECISIONS, Separation
 from medley.settings import settings
 
+SHOWN = reprlib.Repr()
+SHOWN.maxstring = SHOWN.maxother = 80
 _NUMBER = re.compile(r"[0-9.eE+-]{1,30}")  # float() takes "nan", "1_0" and other alphabets' digits too
 
 
@@ -128,4 +131,4 @@ def _callback(value: Any) -> Callback | None:
 
 def _shown(value: Any) -> str:
     """What the client said, cut to what fits an answer."""
-    return repr(value)[:80]
+    return SHOWN.repr(value)[:80]

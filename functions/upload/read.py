@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from flask import Request
 
-from functions.upload.body import Body, read_json
+from functions.upload.body import Body, one_byte, read_json
 from medley.errors import BadAudio, BadRequest, TooLarge, TooManyUploads, UnsupportedMedia
 from medley.settings import settings
 
@@ -134,8 +134,10 @@ def _json_object(request: Request) -> dict[str, Any]:
     if sum(map(data.count, (b"{", b"[", b","))) > MANY:
         raise BadRequest("The body has more members than any upload needs.")
     try:
-        text = data.decode()
+        escaped = one_byte(data, ENVELOPE)
         del data
+        text = escaped.decode("ascii")
+        del escaped
         body = read_json(text)
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError among them
         raise BadRequest(f"The body is not JSON: {error}") from None

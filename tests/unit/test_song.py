@@ -1,5 +1,6 @@
 """A song's identity, name and manifests."""
 
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -31,6 +32,15 @@ def test_a_name_is_kept_but_for_what_cannot_be_shown() -> None:
     assert clean_name('AC/DC "Live"\r\nX-Evil: 1\x00 🎸') == 'AC/DC "Live" X-Evil: 1 🎸'
     assert clean_name("\ud800lone") == "lone"
     assert len(clean_name("x" * 10_000)) == MAX_NAME
+
+
+def test_a_name_as_long_as_a_song_takes_no_memory() -> None:
+    name = "x" * 5_000_000
+    tracemalloc.start()
+    clean_name(name)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_manifests_read_back_and_unknown_fields_do_no_harm() -> None:
