@@ -14,6 +14,7 @@ from medley.client.upload import MAX_NAME, Progress, Upload, content_type, song_
 
 Answer = dict[str, Any]  # as contract/openapi.yaml describes it
 ENDED = ("succeeded", "failed", "canceled")
+AWAY = (502, 503, 504)  # what a gateway says, or the service itself, when a part of it does not answer
 LOST = 5  # polls in a row without an answer, after which waiting ends: a service that restarts is back by then
 
 
@@ -88,9 +89,9 @@ class Medley:
         while True:
             try:
                 song = self.song(hash)
-            except Unreachable:
+            except (Unreachable, MedleyProblem) as error:
                 lost += 1
-                if lost >= LOST:
+                if lost >= LOST or not _passes(error):
                     raise
             else:
                 lost = 0
@@ -158,6 +159,11 @@ class Medley:
         if not isinstance(value, str):
             raise Unreachable(self.url, f'answers without "{name}": is it another service\'s address?')
         return value
+
+
+def _passes(error: ClientError) -> bool:
+    """Whether the same question may be answered in a moment."""
+    return not isinstance(error, MedleyProblem) or error.status in AWAY
 
 
 __all__ = ["Accepted", "Answer", "ClientError", "Medley", "MedleyProblem", "Unreachable"]

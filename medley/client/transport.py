@@ -47,7 +47,7 @@ class Transport:
     ) -> BaseHTTPResponse:
         """A 2xx answer whose body is not read yet: close it. Raises MedleyProblem, Unreachable.
 
-        A 503 with `Retry-After` is waited out, up to three times.
+        A 503 with `Retry-After` is waited out, up to three times; so is a 502 to a GET, which did nothing if it came.
         """
         where = path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
         for left in reversed(range(TRIES)):
@@ -55,7 +55,7 @@ class Transport:
             if 200 <= answer.status < 300:
                 return answer
             problem = self._problem(answer)
-            if not left or not _worth_waiting(problem):
+            if not left or not _worth_waiting(method, problem):
                 raise problem
             self._wait(problem)
         raise AssertionError("the last try returns or raises")
@@ -118,5 +118,6 @@ def path_of(*segments: str) -> str:
     return "/apiv1/" + "/".join(quote(segment.encode(errors="replace"), safe="") for segment in segments)
 
 
-def _worth_waiting(problem: MedleyProblem) -> bool:
-    return problem.status == 503 and problem.retry_after is not None and problem.retry_after <= LONGEST
+def _worth_waiting(method: str, problem: MedleyProblem) -> bool:
+    passes = problem.status == 503 or (problem.status == 502 and method == "GET")
+    return passes and problem.retry_after is not None and problem.retry_after <= LONGEST

@@ -181,6 +181,33 @@ def test_a_song_is_waited_for_also_while_the_service_restarts(service: Service, 
     assert seen == ["processing", "succeeded"]
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_song_is_waited_for_also_while_a_gateway_finds_nobody(service: Service, medley: Medley, status: int) -> None:
+    away = Answer(status, b"<html>")
+    service.on(f"GET /apiv1/songs/{HASH}", *[away] * 4, as_json(example("song-processing")), *[away] * 4, as_json(SONG))
+    assert medley.wait(HASH, poll=0.001) == SONG
+    service.on(f"GET /apiv1/songs/{HASH}", *[away] * 5, as_json(SONG))
+    with pytest.raises(MedleyProblem):
+        medley.wait(HASH, poll=0.001)
+
+
+def test_a_song_that_is_not_there_is_not_waited_for(service: Service, medley: Medley) -> None:
+    service.on(f"GET /apiv1/songs/{HASH}", problem(404, "not-found"), as_json(SONG))
+    with pytest.raises(MedleyProblem):
+        medley.wait(HASH, poll=0.001)
+
+
+def test_a_function_that_broke_off_is_asked_once_more_where_that_changes_nothing(
+    service: Service, medley: Medley
+) -> None:
+    away = problem(502, "no-answer", **{"Retry-After": "0"})
+    service.on("GET /apiv1/queue", away, as_json({"queue": [], "workers": []}))
+    assert medley.queue()["queue"] == []
+    service.on(f"DELETE /apiv1/remove/{HASH}", away, as_json(example("remove-song")))
+    with pytest.raises(MedleyProblem):
+        medley.remove(HASH)
+
+
 def test_waiting_for_a_service_that_is_gone_has_an_end(nowhere: str) -> None:
     with pytest.raises(Unreachable):
         Medley(nowhere).wait(HASH, poll=0.001)
