@@ -60,6 +60,11 @@ class NotReady(NotFound):
 class MethodNotAllowed(MedleyError):
     status, slug, title = 405, "method-not-allowed", "Method not allowed"
 
+    def __init__(self, detail: str, *methods: str, **members: Any) -> None:
+        """`methods` are those that are: RFC 9110 (15.5.6) has every 405 name them, in `Allow`."""
+        super().__init__(detail, **members)
+        self.methods = methods
+
 
 class NotFinished(MedleyError):
     status, slug, title = 409, "not-finished", "The song is not finished yet"

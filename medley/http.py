@@ -9,9 +9,10 @@ from typing import Any
 
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.wrappers import Request as WerkzeugRequest
 
 from medley import events, logs, names, stores
-from medley.errors import BadRange, BadRequest, Crash, MedleyError, NotFound, TooLarge, Unavailable
+from medley.errors import BadRange, BadRequest, Crash, MedleyError, MethodNotAllowed, NotFound, TooLarge, Unavailable
 from medley.settings import settings
 
 Handler = Callable[[Request], Response]
@@ -98,7 +99,10 @@ def translate(error: Exception) -> MedleyError:
     if isinstance(error, MedleyError):
         return error
     if isinstance(error, RequestEntityTooLarge):
-        return TooLarge(f"The body is larger than this service takes: a song of {settings().max_bytes} bytes.")
+        return TooLarge(
+            f"The body is larger than this service takes: a song of {settings().max_bytes} bytes; in a form 1000 parts,"
+            f" and {WerkzeugRequest.max_form_memory_size} bytes in each of its fields."
+        )
     if isinstance(error, HTTPException) and (error.code or 500) < 500:
         return BadRequest(error.description or "The request cannot be read.")
     logs.error("crash", error=logs.why(error), trace=traceback.format_exc(limit=-8))
@@ -135,6 +139,8 @@ def problem(error: MedleyError, request: Request) -> Response:
     response.headers["Content-Length"] = str(len(body))
     if isinstance(error, BadRange):
         response.headers["Content-Range"] = f"bytes */{error.members['size']}"
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.methods)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response

@@ -14,7 +14,7 @@ require(*STORES)
 def handle(request: Request) -> Response:
     _, rest = http.path_of(request, remove=(1, 2))
     if request.method != "DELETE":
-        raise MethodNotAllowed("Songs and tracks are removed with DELETE.")
+        raise MethodNotAllowed("Songs and tracks are removed with DELETE.", "DELETE")
     song = http.song_hash(rest[0])
     track = rest[1] if len(rest) == 2 else None
     reason = remove_whole(song) if track is None else remove_one(song, track)

@@ -14,7 +14,7 @@ require(*STORES)
 def handle(request: Request) -> Response:
     route, rest = http.path_of(request, track=(2,), parts=(3,))
     if request.method not in ("GET", "HEAD"):
-        raise MethodNotAllowed("Audio can only be read, with GET or HEAD.")
+        raise MethodNotAllowed("Audio can only be read, with GET or HEAD.", "GET", "HEAD")
     song = http.song_hash(rest[0])
     if route == "parts":
         return part(request, song, *rest[1:])

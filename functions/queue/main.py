@@ -13,7 +13,7 @@ require("redis_url")
 def handle(request: Request) -> Response:
     http.path_of(request, queue=(0,))
     if request.method not in ("GET", "HEAD"):
-        raise MethodNotAllowed("The queue can only be read, with GET.")
+        raise MethodNotAllowed("The queue can only be read, with GET.", "GET", "HEAD")
     return http.reply({"queue": stores.jobs().queue(), "workers": stores.jobs().workers()})
 
 

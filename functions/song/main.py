@@ -18,7 +18,8 @@ def handle(request: Request) -> Response:
     if len(rest) == 3:
         return _again(request, hash_, rest)
     if request.method not in ("GET", "HEAD"):
-        raise MethodNotAllowed("A song's state can only be read, with GET; DELETE /apiv1/remove/<hash> removes it.")
+        detail = "A song's state can only be read, with GET; DELETE /apiv1/remove/<hash> removes it."
+        raise MethodNotAllowed(detail, "GET", "HEAD")
     job = stores.jobs().get(hash_)
     if job is None:
         raise NotFound("There is no song with this hash; upload it.")
@@ -29,7 +30,7 @@ def _again(request: Request, hash_: str, rest: list[str]) -> Response:
     if rest[1] != "callbacks":
         raise NotFound(f"There is nothing at {request.path[:200]!r}.")
     if request.method != "POST":
-        raise MethodNotAllowed("A callback is sent once more with POST.")
+        raise MethodNotAllowed("A callback is sent once more with POST.", "POST")
     reason = call_again(hash_, rest[2])
     return http.reply({"hash": hash_, "callback": rest[2], "reason": reason})
 

@@ -16,7 +16,7 @@ limits = require(*STORES)
 def handle(request: Request) -> Response:
     http.path_of(request, separate=(0,))
     if request.method != "POST":
-        raise MethodNotAllowed("Songs are uploaded with POST.")
+        raise MethodNotAllowed("Songs are uploaded with POST.", "POST")
     from medley.audio import probe  # loads av and numpy: the process is ready before
 
     with reading(request) as asked:

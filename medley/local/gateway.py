@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from medley import names
 from medley.errors import MedleyError, MethodNotAllowed, NotFound
@@ -44,8 +44,9 @@ class Gateway:
             routes = sorted(f"{names.API}/{route}" for route in names.ROUTES)
             return web.json_response({"service": "medley", "routes": routes})
         if request.method != hdrs.METH_POST:
-            raise MethodNotAllowed("/ takes GET, and POST as a place for callbacks.")
+            raise MethodNotAllowed("/ takes GET, and POST as a place for callbacks.", "GET", "HEAD", "POST")
         size = 0
+        _go_on(request)
         async for piece in request.content.iter_any():
             size += len(piece)
         sent = {name: value for name, value in request.headers.items() if name.lower().startswith(("webhook-", "x-"))}
@@ -61,6 +62,7 @@ class Gateway:
 
     async def _forward(self, request: web.BaseRequest, revision: Revision) -> web.StreamResponse:
         """Passes request and answer through in pieces; a client that goes cancels this, which closes the upstream."""
+        _go_on(request)
         body = _pieces(request) if request.body_exists else None
         async with revision.request(request.method, request.raw_path, _passed(request.headers), body) as upstream:
             response = web.StreamResponse(
@@ -72,6 +74,13 @@ class Gateway:
                 await response.write(piece)
             await response.write_eof()
             return response
+
+
+def _go_on(request: web.BaseRequest) -> None:
+    """Tells a client that waits for it to send its body, as curl does for more than 1 MiB."""
+    asked = request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version >= HttpVersion11
+    if asked and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:
@@ -92,5 +101,7 @@ def _passed(headers: Any) -> Any:
 
 def _problem(error: MedleyError) -> web.Response:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.methods)
     body = json.dumps(error.problem())
     return web.Response(status=error.status, text=body, content_type="application/problem+json", headers=headers)

@@ -16,6 +16,7 @@ from medley.local.manifests import Service
 from tests.local.harness import Handle, Lines, caller, revision, run, served
 
 PIECE = bytes(64 * 1024)
+MULTI = b"HTTP/1.1 207 Multi-Status\r\n"  # what `told` answers
 
 
 async def told(request: web.BaseRequest) -> web.StreamResponse:
@@ -105,6 +106,25 @@ def test_the_root_answers_itself() -> None:
                 assert response.status == 200
             async with at.session.put(at.url + "/") as response:
                 assert (response.status, response.content_type) == (405, "application/problem+json")
+                assert response.headers["Allow"] == "GET, HEAD, POST"
+
+    run(test)
+
+
+@pytest.mark.parametrize("path", ["/", "/apiv1/separate"])
+def test_a_client_that_asks_first_is_told_to_go_on(path: str) -> None:
+    """As curl does for more than 1 MiB; it would wait a second."""
+
+    async def test() -> None:
+        async with gateway() as at:
+            host, port = at.url.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+            writer.write(head.encode())
+            assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(b"body")
+            assert await asyncio.wait_for(reader.readline(), 10) in (b"HTTP/1.1 204 No Content\r\n", MULTI)
+            writer.close()
 
     run(test)
 

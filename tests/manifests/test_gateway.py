@@ -152,8 +152,15 @@ def test_it_answers_the_root_itself(gateway: int) -> None:
     assert about == {"service": "medley", "routes": sorted(ROUTES)}
     assert ask(gateway, "HEAD", "/")[0] == 200
     assert ask(gateway, "POST", "/")[::2] == (204, None)
-    status, _, problem = ask(gateway, "DELETE", "/")
+    status, headers, problem = ask(gateway, "DELETE", "/")
     assert (status, problem["type"]) == (405, "urn:medley:problem:method-not-allowed")
+    assert headers["Allow"] == "GET, HEAD, POST"
+
+
+def test_the_options_of_a_bare_body_have_room_in_the_query(gateway: int) -> None:
+    path = f"/apiv1/separate?callback={'x' * 40_000}"
+    status, _, told = ask(gateway, "POST", path)
+    assert (status, told["path"]) == (200, path)
 
 
 @pytest.mark.parametrize("code", ["404", "405", "422", "503"])
