@@ -1,18 +1,20 @@
 """Which addresses a callback may be sent to: judged when it is sent, and connected to as judged."""
 
+import base64
 import contextlib
 import ipaddress
 import socket
 import threading
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 # The last 32 bits of these are an IPv4 address: NAT64 (RFC 6052), IPv4-compatible (RFC 4291, 2.5.5.1).
-CARRIERS = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+CARRIERS = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
+LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")  # NAT64 within a site (RFC 8215), which Python 3.11.7 takes for public
 
 
 class Refused(Exception):
@@ -60,6 +62,8 @@ def _allowed(host: str, address: str, allow: tuple[str, ...]) -> bool:
 
 
 def _public(address: IPAddress) -> bool:
+    if address in LOCAL:
+        return False
     return address.is_global and not address.is_multicast and not getattr(address, "is_site_local", False)
 
 
@@ -89,12 +93,14 @@ def post(target: Target, body: bytes, headers: dict[str, str], seconds: float) -
     """
     parts = urlsplit(target.url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    user, _, host = parts.netloc.rpartition("@")
+    if user:
+        headers = {**headers, "Authorization": f"Basic {base64.b64encode(unquote_to_bytes(user)).decode()}"}
     connection = _connection(target, seconds)
     # A time limit of a socket is one for each piece: whoever sends a byte a second would hold it for ever.
     late = threading.Event()
     cut = threading.Timer(seconds, _shut, (connection, late))
     cut.start()
-    host = parts.netloc.rpartition("@")[2]
     try:
         connection.connect()
         if late.is_set():  # a connection that is only being made cannot be cut

@@ -1,5 +1,6 @@
 """Which addresses a callback may go to."""
 
+import base64
 import contextlib
 import http.server
 import socket
@@ -26,6 +27,8 @@ from medley.address import Refused, Target, Unresolved, judge, post
         "http://[::127.0.0.1]/",
         "http://[2002:7f00:1::]/",
         "http://[fec0::1]/",
+        "http://[64:ff9b:1::7f00:1]/",
+        "http://[::ffff:0:127.0.0.1]/",
         "http://0.0.0.0/",
         "http://224.0.0.1/",
         "http://2130706433/",
@@ -72,7 +75,7 @@ def redirecting() -> Iterator[tuple[str, list[str]]]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            asked.append(f"{self.headers['Host']} {self.path}")
+            asked.append(" ".join(filter(None, (self.headers["Host"], self.path, self.headers["Authorization"]))))
             self.send_response(301)
             self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")
@@ -133,6 +136,14 @@ def test_of_an_answer_only_the_head_counts(head: bytes) -> None:
     with answering(b"HTTP/1.1 200 OK\r\nRetry-After: 7\r\n" + head) as target:
         answer = post(target, b"{}", {}, 5)
     assert (answer.status, answer.headers["Retry-After"]) == (200, "7")
+
+
+def test_the_user_that_a_url_names_is_who_calls(redirecting: tuple[str, list[str]]) -> None:
+    url, asked = redirecting
+    post(judge(url.replace("//", "//me:p%40ss@"), ("any",)), b"{}", {}, 5)
+    (call,) = asked
+    assert call.endswith(f" Basic {base64.b64encode(b'me:p@ss').decode()}")
+    assert call.startswith("localhost:")
 
 
 def test_a_byte_now_and_then_does_not_hold_it() -> None:
