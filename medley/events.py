@@ -53,7 +53,7 @@ def read(request: Request, types: Sequence[str]) -> CloudEvent:
     """
     try:
         event = from_http(dict(request.headers), _body(request))
-    except (GenericException, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (GenericException, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadRequest(f"This is no CloudEvent 1.0: {error}") from error
     if types and event["type"] not in types:
         raise Unprocessable(f"An event of type {event['type']!r} is not for this function, only {', '.join(types)}.")
@@ -81,11 +81,11 @@ def song_of(event: CloudEvent) -> str:
 def data_of(event: CloudEvent) -> dict[str, Any]:
     """The event's data. Raises Unprocessable when it is no JSON object."""
     data = event.get_data()
-    if isinstance(data, bytes | str):
-        try:
-            data = json.loads(data)
-        except ValueError:
-            data = None
+    try:
+        data = json.loads(data) if isinstance(data, bytes | str) else data
+        json.dumps(data, ensure_ascii=False).encode()  # half of a surrogate pair is no text, and nothing can store it
+    except (ValueError, RecursionError):
+        data = None
     if not isinstance(data, dict):
         raise Unprocessable("The event's data is no JSON object.")
     return data

@@ -75,19 +75,20 @@ def test_an_unknown_path_is_not_found(door: Door, name: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "method", "path"),
+    ("name", "method", "path", "allowed"),
     [
-        ("upload", "GET", "/apiv1/separate"),
-        ("queue", "POST", "/apiv1/queue"),
-        ("song", "DELETE", f"/apiv1/songs/{SONG}"),
-        ("song", "GET", f"/apiv1/songs/{SONG}/callbacks/x"),
-        ("fetch", "POST", f"/apiv1/track/{SONG}/vocals"),
-        ("delete", "GET", f"/apiv1/remove/{SONG}"),
+        ("upload", "GET", "/apiv1/separate", "POST"),
+        ("queue", "POST", "/apiv1/queue", "GET, HEAD"),
+        ("song", "DELETE", f"/apiv1/songs/{SONG}", "GET, HEAD"),
+        ("song", "GET", f"/apiv1/songs/{SONG}/callbacks/x", "POST"),
+        ("fetch", "POST", f"/apiv1/track/{SONG}/vocals", "GET, HEAD"),
+        ("delete", "GET", f"/apiv1/remove/{SONG}", "DELETE"),
     ],
 )
-def test_another_method_is_not_allowed(door: Door, name: str, method: str, path: str) -> None:
+def test_another_method_is_not_allowed(door: Door, name: str, method: str, path: str, allowed: str) -> None:
     answer = door(name).open(path, method=method)
     assert (answer.status_code, answer.content_type) == (405, "application/problem+json")
+    assert answer.headers["Allow"] == allowed
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,20 @@ def test_a_store_that_is_away_is_said_so(door: Door, name: str, method: str, pat
 )
 def test_what_is_no_event_is_not_to_be_sent_again(door: Door, name: str, body: bytes, kind: str) -> None:
     assert door(name).post("/", data=body, headers={"Content-Type": kind}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "event_type", "data"),
+    [
+        ("callback", names.CALLBACK_DUE, '{"a":' * 5000 + "1" + "}" * 5000),
+        ("callback", names.CALLBACK_DUE, f'{{"hash": "{SONG}", "callback": "\\ud800"}}'),
+        ("logsink", names.LOG_WRITTEN, '{"host": "h", "function": "f", "level": "info", "message": "\\ud800"}'),
+    ],
+)
+def test_data_that_nobody_can_store_is_not_to_be_sent_again(door: Door, name: str, event_type: str, data: str) -> None:
+    whole = f'{{"specversion": "1.0", "id": "1", "source": "x", "type": "{event_type}", "data": {data}}}'
+    answer = door(name).post("/", data=whole, headers={"Content-Type": "application/cloudevents+json"})
+    assert answer.status_code in (400, 422)
 
 
 @pytest.mark.parametrize("name", [name for name in WOKEN if name != "logsink"])  # which takes dead letters of any type
