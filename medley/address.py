@@ -5,11 +5,13 @@ import contextlib
 import ipaddress
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 # The last 32 bits of these are an IPv4 address: NAT64 (RFC 6052), IPv4-compatible (RFC 4291, 2.5.5.1).
@@ -27,11 +29,11 @@ class Unresolved(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """A URL, and the one address it is going to be connected to: a second look-up could give another."""
+    """A URL, and the addresses it may be connected to, best first: a second look-up could give others."""
 
     url: str
     host: str
-    address: str
+    addresses: tuple[str, ...]
 
 
 def judge(url: str, allow: tuple[str, ...]) -> Target:
@@ -46,11 +48,11 @@ def judge(url: str, allow: tuple[str, ...]) -> Target:
         found = socket.getaddrinfo(host, parts.port or 0, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise Unresolved(f"the host cannot be resolved: {error}") from error
-    addresses = [str(entry[4][0]) for entry in found]
-    allowed = [address for address in addresses if _allowed(host, address, allow)]
+    addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
+    allowed = tuple(address for address in addresses if _allowed(host, address, allow))
     if not allowed:
         raise Refused("the address is not a public one, and CALLBACK_ALLOW does not name it")
-    return Target(url, host, allowed[0])
+    return Target(url, host, allowed)
 
 
 def _allowed(host: str, address: str, allow: tuple[str, ...]) -> bool:
@@ -86,29 +88,22 @@ def _within(address: IPAddress, network: str) -> bool:
 
 
 def post(target: Target, body: bytes, headers: dict[str, str], seconds: float) -> urllib3.BaseHTTPResponse:
-    """POSTs to the judged address within `seconds` in all; follows no redirect.
+    """POSTs to a judged address within `seconds` in all; follows no redirect.
 
     The body of the answer is not read: it may be endless. Raises TimeoutError when they are over, else urllib3's
     HTTPError, http.client's HTTPException or OSError.
     """
-    parts = urlsplit(target.url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    user, _, host = parts.netloc.rpartition("@")
-    if user:
-        headers = {**headers, "Authorization": f"Basic {base64.b64encode(unquote_to_bytes(user)).decode()}"}
-    connection = _connection(target, seconds)
+    until = time.monotonic() + seconds
+    connection = _connected(target, seconds)
+    connection.timeout = seconds
     # A time limit of a socket is one for each piece: whoever sends a byte a second would hold it for ever.
     late = threading.Event()
-    cut = threading.Timer(seconds, _shut, (connection, late))
-    cut.start()
+    cut = threading.Timer(until - time.monotonic(), _shut, (connection, late))
     try:
-        connection.connect()
-        if late.is_set():  # a connection that is only being made cannot be cut
+        if time.monotonic() >= until:  # a connection that is only being made cannot be cut
             raise TimeoutError
-        connection.request("POST", path, body=body, headers={"Host": host, **headers}, preload_content=False)
-        answer = connection.getresponse()
-        answer.close()
-        return answer
+        cut.start()
+        return _answer(connection, target, body, headers)
     except Exception as error:
         if late.is_set():
             raise TimeoutError from error  # whatever being cut off looks like
@@ -118,14 +113,47 @@ def post(target: Target, body: bytes, headers: dict[str, str], seconds: float) -
         connection.close()
 
 
-def _connection(target: Target, seconds: float) -> HTTPConnection:
+def _answer(
+    connection: HTTPConnection, target: Target, body: bytes, headers: dict[str, str]
+) -> urllib3.BaseHTTPResponse:
+    parts = urlsplit(target.url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    user, _, host = parts.netloc.rpartition("@")
+    if user:
+        user += "" if ":" in user else ":"  # RFC 7617: there is always one
+        headers = {**headers, "Authorization": f"Basic {base64.b64encode(unquote_to_bytes(user)).decode()}"}
+    connection.request("POST", path, body=body, headers={"Host": host, **headers}, preload_content=False)
+    answer = connection.getresponse()
+    answer.close()
+    return answer
+
+
+def _connected(target: Target, seconds: float) -> HTTPConnection:
+    """To the first address that takes a connection; each gets its share of the time. Raises what the last one does."""
+    *others, last = target.addresses
+    share = seconds / len(target.addresses)
+    for address in others:
+        with contextlib.suppress(NewConnectionError, ConnectTimeoutError):
+            return _connect(target, address, share)
+    return _connect(target, last, share)
+
+
+def _connect(target: Target, address: str, seconds: float) -> HTTPConnection:
+    connection = _connection(target, address, seconds)
+    try:
+        connection.connect()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connection(target: Target, address: str, seconds: float) -> HTTPConnection:
     """To the address, in the name of the host."""
     port = urlsplit(target.url).port
     if urlsplit(target.url).scheme == "http":
-        return HTTPConnection(target.address, port, timeout=seconds)
-    return HTTPSConnection(
-        target.address, port, timeout=seconds, server_hostname=target.host, assert_hostname=target.host
-    )
+        return HTTPConnection(address, port, timeout=seconds)
+    return HTTPSConnection(address, port, timeout=seconds, server_hostname=target.host, assert_hostname=target.host)
 
 
 def _shut(connection: HTTPConnection, late: threading.Event) -> None:

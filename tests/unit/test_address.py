@@ -118,7 +118,7 @@ def answering(*pieces: bytes, pause: float = 0.0) -> Iterator[Target]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve)
         thread.start()
-        yield Target(f"http://localhost:{listening.getsockname()[1]}/", "localhost", "127.0.0.1")
+        yield Target(f"http://localhost:{listening.getsockname()[1]}/", "localhost", ("127.0.0.1",))
         ended.set()
         thread.join()
 
@@ -158,8 +158,8 @@ def test_a_connection_that_is_made_too_late_is_not_used(monkeypatch: pytest.Monk
     """While it is made, by a TLS handshake that lasts, there is nothing yet that could be cut."""
     make = address._connection
 
-    def slow(target: Target, seconds: float) -> address.HTTPConnection:
-        connection = make(target, seconds)
+    def slow(target: Target, to: str, seconds: float) -> address.HTTPConnection:
+        connection = make(target, to, seconds)
         connect = connection.connect
         connection.connect = lambda: (time.sleep(2 * seconds), connect())  # type: ignore[method-assign,assign]
         return connection
@@ -167,3 +167,15 @@ def test_a_connection_that_is_made_too_late_is_not_used(monkeypatch: pytest.Monk
     monkeypatch.setattr(address, "_connection", slow)
     with answering(b"HTTP/1.1 200 OK\r\n\r\n") as target, pytest.raises(TimeoutError):
         post(target, b"{}", {}, 0.3)
+
+
+def test_where_the_first_address_takes_no_connection_the_next_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's /etc/hosts has ::1 and 127.0.0.1 for localhost, and a server may listen on one of them only."""
+    with answering(b"HTTP/1.1 ", b"200 OK\r\n\r\n", pause=0.8) as target:
+        port = int(target.url.rstrip("/").rpartition(":")[2])
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in ("127.0.0.2", "127.0.0.1")]
+        with monkeypatch.context() as looked_up:
+            looked_up.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+            judged = judge(target.url, ("any",))
+        assert judged.addresses == ("127.0.0.2", "127.0.0.1")
+        assert post(judged, b"{}", {}, 1.4).status == 200  # with all of the time to answer in
