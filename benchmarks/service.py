@@ -6,7 +6,6 @@ import json
 import math
 import os
 import random
-import struct
 import threading
 import time
 import uuid
@@ -170,8 +169,3 @@ def song(size: int) -> bytes:
         frames = (second * (size // len(second) + 1))[: size // 4 * 4]
         out.writeframes(mark + frames[len(mark) :])
     return file.getvalue()
-
-
-def seconds_of(body: bytes) -> float:
-    """Of a file by `song`."""
-    return float(struct.unpack("<I", body[40:44])[0] / 4 / RATE)

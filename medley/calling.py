@@ -7,12 +7,12 @@ from typing import Any
 
 import urllib3
 
-from medley import logs, stores
+from medley import logs, names, stores
 from medley.address import Refused, Unresolved, judge, post
 from medley.callback import Attempt, Callback, next_attempt, sign
 from medley.errors import MedleyError
 from medley.job import Job
-from medley.names import API, Upload
+from medley.names import Upload
 from medley.settings import settings
 
 MARGIN = 15.0  # s beyond the time limit of an attempt, after which another may claim it
@@ -77,7 +77,7 @@ def _stems(job: Job | None, callback: Callback) -> dict[str, str]:
     if job is None or callback.status != "succeeded":
         return {}
     left = [stem for stem in job.stems if stem not in job.removed]
-    return {stem: f"{API}/track/{job.song}/{stem}" for stem in left}
+    return {stem: names.track_path(job.song, stem) for stem in left}
 
 
 def _headers(callback: Callback, body: bytes) -> dict[str, str]:
@@ -86,8 +86,8 @@ def _headers(callback: Callback, body: bytes) -> dict[str, str]:
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "medley",
-        "medley-hash": callback.song,
-        "medley-status": callback.status,
+        names.HASH: callback.song,
+        names.STATUS: callback.status,
         "webhook-id": callback.id,
         "webhook-timestamp": str(now),
     }

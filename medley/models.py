@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 SAMPLERATE = 44100  # Hz, of all models, and so of parts and stems
 FOUR = ("drums", "bass", "other", "vocals")
 SIX = (*FOUR, "guitar", "piano")
+UNTRAINED = "demucs_unittest"  # tiny, random weights that are made where they are used: for tests of all but sound
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ DEMUCS = (
     Model("mdx_extra"),
     Model("mdx_q"),
     Model("mdx_extra_q"),
-    Model("demucs_unittest"),  # tiny, random weights: for tests of everything but sound
+    Model(UNTRAINED),
 )
 
 

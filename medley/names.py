@@ -17,6 +17,12 @@ ROUTES = {
     "remove": "delete",  # DELETE /apiv1/remove/<hash>[/<track>]
 }
 
+
+def track_path(song: str, track: str) -> str:
+    """Where a track is fetched, below the address of the service."""
+    return f"{API}/track/{song}/{track}"
+
+
 # --- Redis ------------------------------------------------------------------------------------------------------------
 
 TO_WORKER = "toWorker"  # list: hashes waiting or being worked on, oldest first; removed when the job ends
@@ -133,6 +139,12 @@ EVENTS = (SONG_UPLOADED, SONG_SEPARATED, SONG_FAILED, SONG_REMOVED, CALLBACK_DUE
 def source(function: str) -> str:
     """The CloudEvents `source` of what a function emits."""
     return f"/functions/{function}"
+
+
+# --- Headers of callbacks ---------------------------------------------------------------------------------------------
+
+HASH, STATUS = "medley-hash", "medley-status"
+TELLING = ("medley-", "webhook-")  # how those begin that tell of a callback: ours, and those of Standard Webhooks
 
 
 # --- What may stand in a path -----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from medley.models import MODELS
+from medley.separation import PRECISIONS
 
 
 class BadSettings(Exception):
@@ -70,7 +71,7 @@ class Settings:
 
 
 LOG_LEVELS = ("debug", "info", "error")
-CHOICES = {"device": ("auto", "cpu", "cuda"), "precision": ("auto", "exact", "fast"), "log_level": LOG_LEVELS}
+CHOICES = {"device": ("auto", "cpu", "cuda"), "precision": PRECISIONS, "log_level": LOG_LEVELS}
 SCHEMES = {"redis_url": ("redis", "rediss"), "s3_endpoint": ("http", "https"), "broker_url": ("http", "https")}
 ABOVE_0 = (  # at 0 nothing would be done, or all of it at once or for ever
     "threads", "broker_timeout", "max_bytes", "max_seconds", "max_bytes_in_flight", "time_limit", "lease_seconds",

@@ -49,7 +49,6 @@ class Shape:
     t_heads: int = 8
     t_max_period: float = 10000.0
     t_weight_pos_embed: float = 1.0
-    t_cross_first: bool = False
 
 
 def shape_of(arguments: Mapping[str, Any]) -> Shape | None:

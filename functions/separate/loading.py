@@ -18,9 +18,9 @@ from torch import Tensor
 from functions.separate.htdemucs import KLASS, Forward, shape_of
 from functions.separate.networks import Demucs, Ensemble, Maker, Network, Own
 from functions.separate.precision import dtype_of
-from functions.separate.weights import UNTRAINED, find, folder_of
+from functions.separate.weights import find, folder_of
 from medley.errors import WeightsMissing
-from medley.models import MODELS, SAMPLERATE, SEPARATORS
+from medley.models import MODELS, SAMPLERATE, SEPARATORS, UNTRAINED
 from medley.settings import BadSettings
 
 UNTRAINED_SEED = 0

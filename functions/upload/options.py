@@ -93,14 +93,11 @@ def _number(value: Any) -> float:
 def _bitrate(value: Any) -> int:
     if value is None or value == "":
         return DEFAULT_BITRATE
-    try:
-        bitrate = int(value) if isinstance(value, int | str) else 0
-    except ValueError:
-        bitrate = 0
+    bitrate = _number(value)
     if bitrate not in BITRATES:
         known = ", ".join(map(str, BITRATES))
         raise BadOption(f'"bitrate" is {_shown(value)}; offered are {known} kbit/s.', offered=list(BITRATES))
-    return bitrate
+    return int(bitrate)
 
 
 def _stems(value: Any, known: tuple[str, ...]) -> tuple[str, ...]:

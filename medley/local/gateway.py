@@ -49,7 +49,7 @@ class Gateway:
         _go_on(request)
         async for piece in request.content.iter_any():
             size += len(piece)
-        sent = {name: value for name, value in request.headers.items() if name.lower().startswith(("webhook-", "x-"))}
+        sent = {name: value for name, value in request.headers.items() if name.lower().startswith(names.TELLING)}
         self._log.line("info", "gateway", "a callback came to /", bytes=size, headers=sent)
         return web.Response(status=204)
 

@@ -14,6 +14,7 @@ from medley.local import folder, process
 from medley.local import up as service
 from medley.local.folder import Trouble
 from medley.local.running import Local
+from medley.models import UNTRAINED
 from medley.settings import BadSettings, read
 
 CALLED = 30.0  # s to wait for the callback of a song that has ended
@@ -73,7 +74,7 @@ def _running(data: Path) -> str:
 def _get_weights() -> None:
     """In front, where its progress is seen. Raises Trouble."""
     try:
-        models = [model for model in read(process.inherited()).models if model != service.NO_WEIGHTS]
+        models = [model for model in read(process.inherited()).models if model != UNTRAINED]
     except BadSettings as error:
         raise Trouble(f"{error}.") from error
     if models and asyncio.run(service.weights(models, process.inherited())) != 0:

@@ -23,6 +23,7 @@ from medley.local.gateway import Gateway
 from medley.local.log import Forward, LogFile
 from medley.local.revision import client
 from medley.local.serving import HOST, Handle, PortInUse, serve
+from medley.models import UNTRAINED
 from medley.settings import BadSettings, Settings, read
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -30,7 +31,6 @@ MANIFESTS = ROOT / "knative" / "base"
 NAMESPACE = "default"
 GRACE = 30.0  # s for functions to end what they are at: a segment, a callback
 GRACE_SERVERS = 3.0  # s; what they took stands in their files by then
-NO_WEIGHTS = "demucs_unittest"  # the model that needs none
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class _Up:
 
     async def _weights(self) -> None:
         """Gets what the models need and is not there yet."""
-        wanted = [model for model in self.settings.models if model != NO_WEIGHTS]
+        wanted = [model for model in self.settings.models if model != UNTRAINED]
         if wanted and await weights(wanted, self.environment) != 0:
             raise Trouble("the weights are missing; the lines above say why.")
 

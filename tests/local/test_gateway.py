@@ -132,11 +132,12 @@ def test_a_client_that_asks_first_is_told_to_go_on(path: str) -> None:
 def test_the_root_takes_a_callback_and_says_so() -> None:
     async def test() -> None:
         async with gateway() as at:
-            async with at.session.post(at.url + "/", data=b"{}", headers={"webhook-id": "7"}) as response:
+            sent = {"webhook-id": "7", "medley-hash": "a" * 64, "medley-status": "succeeded"}
+            async with at.session.post(at.url + "/", data=b"{}", headers={**sent, "accept": "*/*"}) as response:
                 assert (response.status, await response.read()) == (204, b"")
             ((level, _, message, fields),) = at.log.lines
             assert (level, message, fields["bytes"]) == ("info", "a callback came to /", 2)
-            assert fields["headers"]["webhook-id"] == "7"
+            assert {name.lower(): value for name, value in fields["headers"].items()} == sent
 
     run(test)
 

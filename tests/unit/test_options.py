@@ -48,6 +48,18 @@ def test_wrong_precision(value: Any) -> None:
     assert refused.value.members == {"offered": list(PRECISIONS)}
 
 
+@pytest.mark.parametrize("value", [*NO_NUMBERS, 0, 321, "3_20", "٣٢٠", " 320 ", 320.5, "320k"])
+def test_wrong_bitrate(value: Any) -> None:
+    with pytest.raises(BadOption, match=r'^"bitrate" is .{1,90}; offered are 128, 160, 192, 224, 256, 320 kbit/s\.$'):
+        check({"bitrate": value})
+
+
+@pytest.mark.parametrize("value", [192, 192.0, "192"])
+def test_a_bitrate_is_a_whole_number_however_it_is_said(value: Any) -> None:
+    bitrate = check({"bitrate": value}).bitrate
+    assert (bitrate, type(bitrate)) == (192, int)
+
+
 @pytest.mark.parametrize(
     ("asked", "same"),
     [
