@@ -16,7 +16,7 @@ def view(job: Job) -> dict[str, Any]:
         "hash": job.song,
         "name": job.name,
         "status": job.status,
-        "position": _position(job),
+        "position": stores.jobs().position(job.song),
         "progress": round(job.progress, 4),
         "eta_seconds": None if job.eta is None else round(job.eta, 1),
         "parts": {"ready": job.parts, "total": job.total or None, "seconds": job.step or None},
@@ -37,16 +37,13 @@ def view(job: Job) -> dict[str, Any]:
     }
 
 
-def _position(job: Job) -> int | None:
-    """How many songs come first; None for one that has ended."""
-    queue = stores.jobs().queue()
-    return queue.index(job.song) if job.song in queue else None
-
-
 def _stems(job: Job) -> list[dict[str, Any]]:
     left = [stem for stem in job.stems if stem not in job.removed]
     succeeded = job.status == "succeeded"
-    return [{"stem": stem, "url": _url(job, stem), "ready": succeeded, "files": _files(job, stem)} for stem in left]
+    return [
+        {"stem": stem, "url": names.track_path(job.song, stem), "ready": succeeded, "files": _files(job, stem)}
+        for stem in left
+    ]
 
 
 def _files(job: Job, stem: str) -> list[dict[str, Any]]:
@@ -55,7 +52,7 @@ def _files(job: Job, stem: str) -> list[dict[str, Any]]:
     for file, size in sorted(job.files.items()):
         output = parse_file(file)
         if output and output.stem == stem:
-            url = _url(job, output.track) + (f"?bitrate={output.bitrate}" if output.bitrate else "")
+            url = names.track_path(job.song, output.track) + (f"?bitrate={output.bitrate}" if output.bitrate else "")
             made.append({"file": file, "url": url, "bytes": size, "content_type": output.content_type})
     failed = [{"file": file, "error": reason} for file, reason in job.unrendered.items() if file.startswith(stem + ".")]
     return made + failed
@@ -64,11 +61,7 @@ def _files(job: Job, stem: str) -> list[dict[str, Any]]:
 def _original(job: Job) -> dict[str, Any] | None:
     if job.status == "canceled" or "original" in job.removed:
         return None
-    return {"url": _url(job, "original"), "bytes": job.bytes}
-
-
-def _url(job: Job, track: str) -> str:
-    return f"{names.API}/track/{job.song}/{track}"
+    return {"url": names.track_path(job.song, "original"), "bytes": job.bytes}
 
 
 def _callback(callback: Callback) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from functions.upload.options import Options
 from functions.upload.read import Asked
 from medley import events, logs, names, stores
-from medley.announce import announce
+from medley.announce import announce, announce_recorded
 from medley.callback import MAX_CALLBACKS, Callback
 from medley.errors import MedleyError, QueueFull, Unavailable, Unprocessable
 from medley.job import Job
@@ -28,9 +28,19 @@ KNOWN = {
 
 
 def known(asked: Asked, options: Options) -> Job | None:
-    """The song's record, if uploading it again does not start it again."""
+    """The song's record, if uploading it again does not start it again.
+
+    A record whose objects are gone goes too: Redis, set back by a failover, may have forgotten a removal.
+    """
     job = stores.jobs().get(song_hash(asked.sha256, options.separation))
-    return None if job is None or job.restarts else job
+    if job is None or job.restarts:
+        return None
+    if job.status == "succeeded" and stores.objects().stat(job.upload.done) is None:
+        removed = events.build(names.SONG_REMOVED, "upload", job.song, {"hash": job.song, "track": None})
+        if stores.jobs().remove(job.song, removed, job.upload.id):
+            announce_recorded(removed)
+        return None
+    return job
 
 
 def accept(asked: Asked, options: Options, probe: Probe) -> tuple[str, str]:
@@ -69,7 +79,7 @@ def join(job: Job, callback: Callback | None) -> str | None:
 
 def check_room() -> None:
     """Raises QueueFull before anything is stored; the record's script looks again."""
-    if len(stores.jobs().queue()) >= settings().max_queue:
+    if stores.jobs().waiting() >= settings().max_queue:
         raise _full()
 
 

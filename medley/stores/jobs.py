@@ -38,6 +38,15 @@ class Jobs:
         """The hashes waiting or being worked on, oldest first."""
         return list(self.redis.lrange(names.TO_WORKER, 0, -1))
 
+    def waiting(self) -> int:
+        """How many there are in the queue."""
+        return int(self.redis.llen(names.TO_WORKER))
+
+    def position(self, song: str) -> int | None:
+        """How many come before a song in the queue; None for one that is not in it."""
+        found = self.redis.lpos(names.TO_WORKER, song)
+        return None if found is None else int(found)
+
     def unheld(self, limit: int) -> list[str]:
         """The oldest songs in the queue that no worker holds, `limit` at most."""
         found: list[str] = []

@@ -14,10 +14,9 @@ AWAY = (
     redis.ConnectionError,
     redis.TimeoutError,
     redis.BusyLoadingError,
-    redis.ReadOnlyError,
     redis.OutOfMemoryError,
 )
-ILL = ("MISCONF", "BUSY", "OOM", "CLUSTERDOWN", "MASTERDOWN")  # a server that answers, but cannot serve now
+ILL = ("MISCONF", "BUSY", "OOM", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS")  # it answers, but cannot serve now
 
 
 class Client(redis.Redis):
@@ -28,6 +27,10 @@ class Client(redis.Redis):
             return super().execute_command(*args, **options)
         except redis.AuthenticationError as error:
             raise Unavailable("Redis refuses the password in REDIS_URL.", retry_after=60) from error
+        except redis.ReadOnlyError as error:
+            # What was the primary keeps our connections when it becomes a replica; the address leads to the new one.
+            self.connection_pool.disconnect(inuse_connections=False)
+            raise _away() from error
         except AWAY as error:
             raise _away() from error
         except redis.ResponseError as error:

@@ -29,6 +29,13 @@ def test_accepting_the_same_upload_twice_queues_it_once(jobs: Jobs) -> None:
     assert jobs.queue() == [A]
 
 
+def test_how_many_come_before_a_song(jobs: Jobs) -> None:
+    assert (jobs.waiting(), jobs.position(A)) == (0, None)
+    accept(jobs, A)
+    accept(jobs, B)
+    assert (jobs.waiting(), jobs.position(A), jobs.position(B)) == (2, 0, 1)
+
+
 def test_another_upload_of_a_live_song_is_known(jobs: Jobs) -> None:
     accept(jobs, A)
     assert accept(jobs, A, "second") == "known"
@@ -264,6 +271,76 @@ def test_workers_are_seen_until_they_are_not(jobs: Jobs) -> None:
     assert jobs.workers() == [{"id": "w", "device": "cpu"}]
     jobs.redis.delete(names.worker_key("w"))
     assert jobs.workers() == []
+
+
+def test_a_claim_that_is_repeated_is_one_attempt(jobs: Jobs) -> None:
+    accept(jobs, A)
+    for token, attempts in (("one", 1), ("one", 1), ("two", 2), ("one", 3)):
+        assert claim(jobs, token).job.attempts == attempts
+        expire(jobs, A)
+
+
+def test_a_removal_that_is_repeated_is_one(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """redis-py sends a script again whose answer it did not hear."""
+    finish(jobs)
+    finish(jobs, B)
+    with monkeypatch.context() as at_once:
+        at_once.setattr(time, "time", lambda: 1e9)
+        for _ in range(2):
+            assert jobs.remove(A, "event") == upload(A)
+            assert jobs.remove_track(B, "bass", "event") == ("succeeded", "first", True)
+    assert jobs.remove(A, "event") is None
+    assert jobs.remove_track(B, "bass", "event") == ("succeeded", "first", False)
+
+
+def test_a_full_redis_can_be_emptied(jobs: Jobs, callbacks: Callbacks) -> None:
+    """And what is in work can end."""
+    accept(jobs, A, call=callback("c"))
+    in_work = claim(jobs)
+    accept(jobs, B)
+    given_back = claim(jobs, "other")
+    jobs.redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(Unavailable):
+            accept(jobs, "c" * 64)
+        with pytest.raises(Unavailable):
+            jobs.attach(upload(A), callback("d"))
+        assert jobs.give_back(given_back)
+        assert jobs.renew(in_work, LEASE)
+        assert jobs.progress(in_work, LEASE, 1, {"parts": 3})
+        assert jobs.rendered(upload(A), "vocals.mp3", 5, ("vocals",))
+        assert jobs.finish(in_work, "succeeded", "event", {"parts": 3}) == ["c"]
+        called = callbacks.get("c")
+        assert called is not None
+        callbacks.record(called, Attempt(1.0, 0.1, 204), "succeeded", None)
+        assert jobs.remove_track(A, "bass", "event") == ("succeeded", "first", True)
+        jobs.forget_track(upload(A), "bass", ["bass.wav"])
+        assert jobs.remove(A, "event") == upload(A)
+        jobs.forget(upload(A), 60)
+    finally:
+        jobs.redis.config_set("maxmemory", 0)
+
+
+def test_after_a_failover_the_new_primary_is_looked_for(jobs: Jobs) -> None:
+    """What was the primary keeps its connections when it becomes a replica."""
+    before = jobs.redis.client_id()
+    jobs.redis.replicaof("127.0.0.1", "1")
+    try:
+        with pytest.raises(Unavailable):
+            accept(jobs, A)
+        assert jobs.redis.client_id() != before
+    finally:
+        jobs.redis.replicaof("NO", "ONE")
+    assert accept(jobs, A) == "queued"
+
+
+def test_a_primary_that_has_lost_its_replicas_is_unavailable(jobs: Jobs) -> None:
+    jobs.redis.config_set("min-replicas-to-write", 1)
+    try:
+        with pytest.raises(Unavailable):
+            accept(jobs, A)
+    finally:
+        jobs.redis.config_set("min-replicas-to-write", 0)
 
 
 def test_a_server_that_is_away_is_unavailable_and_then_is_not(tmp_path: Path) -> None:

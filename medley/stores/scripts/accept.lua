@@ -11,6 +11,7 @@ if live then
 end
 if live then return 'known' end
 if redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[3]) then return 'full' end
+redis.call('HSET', KEYS[1], 'status', 'queued')  -- a full Redis refuses only scripts whose first write takes memory
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'status', 'queued', 'upload', ARGV[2], unpack(ARGV, 8))
 if ARGV[4] ~= '' then

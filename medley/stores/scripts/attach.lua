@@ -17,12 +17,12 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   end
 end
 if count >= tonumber(ARGV[7]) then return 'full' end
+redis.call('HSET', KEYS[1], 'callback:' .. ARGV[3], '')  -- first what takes memory: a full Redis refuses it all by that
 table.sort(settled, function(a, b) return a.created < b.created end)
 for i = 1, #settled - tonumber(ARGV[7]) do
   redis.call('HDEL', KEYS[1], settled[i].field)
   redis.call('DEL', ARGV[8] .. settled[i].field:sub(10))
 end
-redis.call('HSET', KEYS[1], 'callback:' .. ARGV[3], '')
 redis.call('HSET', KEYS[2], 'song', ARGV[1], 'upload', ARGV[2], 'url', ARGV[4], 'data', ARGV[5], 'created', ARGV[6], 'state', 'waiting')
 if status == 'succeeded' then
   redis.call('HSET', KEYS[2], 'state', 'due', 'status', status, 'since', ARGV[6])

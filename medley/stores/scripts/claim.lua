@@ -12,9 +12,9 @@ for _, hash in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   elseif redis.call('GET', lease) == ARGV[1] then
     return {hash, redis.call('HGETALL', song)}
   elseif not passed[hash] and not passed[model] and redis.call('SET', lease, ARGV[1], 'NX', 'PX', ARGV[2]) then
+    if redis.call('HGET', song, 'token') ~= ARGV[1] then redis.call('HINCRBY', song, 'attempts', 1) end
     redis.call('HSET', song, 'status', 'processing', 'token', ARGV[1])
     redis.call('HSETNX', song, 'started', ARGV[3])
-    redis.call('HINCRBY', song, 'attempts', 1)
     return {hash, redis.call('HGETALL', song)}
   end
 end

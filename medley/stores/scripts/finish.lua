@@ -6,10 +6,10 @@ local token, ended = unpack(redis.call('HMGET', KEYS[1], 'token', 'ended'))
 local repeated = ended == ARGV[2]
 if token ~= ARGV[2] and not repeated then return false end
 if not repeated then
-  redis.call('HSET', KEYS[1], 'status', ARGV[3], 'finished', ARGV[4], 'ended', ARGV[2], unpack(ARGV, 7))
-  redis.call('HDEL', KEYS[1], 'token')
-  redis.call('DEL', KEYS[2])
+  redis.call('DEL', KEYS[2])  -- first what takes no memory: by its first write a full Redis refuses a script, or none
   redis.call('LREM', KEYS[3], 0, ARGV[1])
+  redis.call('HDEL', KEYS[1], 'token')
+  redis.call('HSET', KEYS[1], 'status', ARGV[3], 'finished', ARGV[4], 'ended', ARGV[2], unpack(ARGV, 7))
   redis.call('ZADD', KEYS[5], ARGV[4], ARGV[5])
 end
 local due = {}
