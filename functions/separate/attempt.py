@@ -18,7 +18,7 @@ from functions.separate.writer import Stems, Writer
 from medley import delivery, logs, names, parts, stores
 from medley.audio import Mix
 from medley.errors import MedleyError, Overflow, Unavailable
-from medley.http import draining
+from medley.http import draining, stores_ready
 from medley.output import Output, parse_file
 from medley.separation import Computed, noted
 from medley.settings import settings
@@ -220,9 +220,11 @@ class Attempt:
             self._check(new=True)
             try:
                 patiently(lambda output=output: store(self.upload, output, delivery.render(self.upload, done, output)))  # type: ignore[misc]
-            except Unavailable:
-                raise
             except Exception as error:
+                if isinstance(error, Unavailable):
+                    if draining.is_set():  # then no store was waited for
+                        raise
+                    stores_ready()  # raises it too while a store is away; else the fault is this file's
                 self.failures[output.file] = told(error)
                 logs.error("render failed", hash=self.job.song, file=output.file, error=logs.why(error))
 

@@ -1,6 +1,7 @@
 """A claimed song's lease, kept while the song is in work."""
 
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -13,12 +14,13 @@ from medley.stores.jobs import Claim
 class Lease:
     """Renews in a thread of its own; `lost` is set once another attempt or a removal came between.
 
-    `beat` is called with every renewal, to show that the worker lives.
+    `beat` is called with every renewal, to show that the worker lives; `hangs` once at `until`, a time of
+    `time.monotonic()` by which whatever is in work would long have looked at its time limit: then nothing is renewed.
     """
 
-    def __init__(self, claim: Claim, beat: Callable[[], None]) -> None:
+    def __init__(self, claim: Claim, beat: Callable[[], None], until: float, hangs: Callable[[], None]) -> None:
         self.claim = claim
-        self._beat = beat
+        self._beat, self._until, self._hangs = beat, until, hangs
         self.lost = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -35,10 +37,14 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._ended.wait(settings().lease_renew_seconds):
+            if time.monotonic() > self._until:
+                return self._hangs()
+            if self.lost.is_set():  # what hangs does not look at that either
+                continue
             try:
                 if not stores.jobs().renew(self.claim, settings().lease_seconds):
                     self.lost.set()
-                    return
+                    continue
                 self._beat()
             except Exception as error:  # a thread that ended here would leave the worker unaware of another
                 logs.note("lease not renewed; trying on", error=logs.why(error))

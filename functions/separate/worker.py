@@ -7,25 +7,26 @@ import threading
 import time
 import traceback
 import uuid
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
+from functions.separate import ending
 from functions.separate.allocator import give_back
-from functions.separate.attempt import Attempt, GivenUp, Overtaken, Separator, failure, unrendered
+from functions.separate.attempt import Attempt, GivenUp, Overtaken, Separator
 from functions.separate.lease import Lease
-from functions.separate.patience import patiently
+from functions.separate.request import Request
 from functions.separate.weights import folder_of, obtain
 from medley import events, logs, names, stores
-from medley.announce import announce, announce_recorded
-from medley.calling import attempt as call
-from medley.errors import BadAudio, Busy, Crash, DeviceLost, KilledItsWorkers, MedleyError, Unavailable
-from medley.http import draining
+from medley.announce import announce
+from medley.errors import BadAudio, Busy, Crash, DeviceLost, MedleyError, Unavailable
+from medley.http import draining, stores_ready
 from medley.settings import settings
-from medley.song import Done
-from medley.stores.jobs import Claim, Fields
+from medley.stores.jobs import Claim
 
 SEEN = 60.0  # s for which a worker is shown after it was last heard of
+HOPELESS = 86400.0  # s after its first attempt at which a song that S3 has, and cannot read, has failed
 
 
 class Worker:
@@ -34,14 +35,12 @@ class Worker:
     def __init__(self) -> None:
         self.id = f"{socket.gethostname()}-{os.getpid()}"
         self._busy = threading.Lock()
-        # Of the request in work:
-        self._passed_over: set[str] = set()  # songs and models that it failed at
-        self._trouble = ""  # why it could not load one
+        self._token = ""  # of a claim that Redis may know of and we do not, or that could not be given back
         self._loaded: dict[str, str] = {}  # what it has; not the model itself, which goes before another is loaded
         self._about: dict[str, str | None] = {}
-        self._after = ThreadPoolExecutor(4, thread_name_prefix="after")
+        self._aside = ThreadPoolExecutor(4, thread_name_prefix="aside")
         # While the first song is claimed, fetched and decoded.
-        self._engine = self._after.submit(_engine)
+        self._engine = self._aside.submit(_engine)
 
     def work(self) -> None:
         """Claims and separates until nothing is left or the time limit is near.
@@ -54,106 +53,114 @@ class Worker:
             raise Unavailable("This worker is about to end.", retry_after=1)
         if not self._busy.acquire(blocking=False):
             raise Busy("This worker has a song in work; it takes the next one by itself.", retry_after=10)
-        deadline = time.monotonic() + settings().time_limit - settings().time_margin
-        told: list[Future[None]] = []
+        request = Request(self._aside)
         try:
-            self._work(deadline, told)
+            self._work(request)
         finally:
             # A pod must not be taken away before the clients are told; but what is slow is left to `callback`.
-            wait(told, timeout=max(0.0, deadline - time.monotonic()) + settings().callback_timeout)
+            request.is_telling(max(0.0, request.left) + settings().callback_timeout)
             self._busy.release()
 
-    def _work(self, deadline: float, told: list[Future[None]]) -> None:
-        self._passed_over, self._trouble = set(), ""
+    def _work(self, request: Request) -> None:
         failures: list[Unavailable] = []
         first = left = True
-        while left and not draining.is_set() and (first or time.monotonic() < deadline):
+        while left and not draining.is_set() and (first or request.left > 0):
             first = False
             if failures:
                 stores.objects().ready()  # or all others would fail by it too, and as slowly
-            claim = stores.jobs().claim(uuid.uuid4().hex, settings().lease_seconds, self._passed_over)
+            claim = self._claim(request)
             if claim is not None:
-                failures += self._failed(claim, deadline, told)
+                failures += self._failed(claim, request)
                 give_back()
             else:  # a client that is slow to take its callback holds up no song that comes meanwhile
-                left = bool(wait(told, timeout=0.5).not_done)
-        if self._trouble or not left:
-            self._show(self._trouble or "idle")
+                left = request.is_telling(0.5)
+        if request.trouble or not left:
+            self._show(request.trouble or "idle")
         if failures:
             raise failures[0]  # and the event comes again
         if left:
             self._announce_next()
 
-    def _failed(self, claim: Claim, deadline: float, told: list[Future[None]]) -> list[Unavailable]:
+    def _claim(self, request: Request) -> Claim | None:
+        """The oldest song that nobody holds. What Redis did without our hearing of it is the same attempt."""
+        self._token = self._token or uuid.uuid4().hex
+        claim = stores.jobs().claim(self._token, settings().lease_seconds, request.passed_over)
+        self._token = ""
+        return claim
+
+    def _failed(self, claim: Claim, request: Request) -> list[Unavailable]:
         """One song; if it cannot be done now, why not."""
         try:
-            with Lease(claim, self._beat) as lease:
-                self._one(claim, lease, deadline, told)
+            hangs = time.monotonic() + 2 * settings().time_limit
+            with Lease(claim, self._beat, hangs, partial(_hangs, claim)) as lease:
+                self._one(claim, lease, request)
         except DeviceLost:
             raise
         except Unavailable as error:
-            self._passed_over.add(claim.job.song)
+            request.passed_over.add(claim.job.song)
             logs.error("song not done now", hash=claim.job.song, error=logs.why(error))
             # The frames it came through hold a song, or half a model, and the next one needs the room.
             error.__traceback__ = error.__cause__ = error.__context__ = None
             return [error]
         return []
 
-    def _one(self, claim: Claim, lease: Lease, deadline: float, told: list[Future[None]]) -> None:
+    def _one(self, claim: Claim, lease: Lease, request: Request) -> None:
         """One song, to its end or to where another goes on."""
         events.follow(claim.job.traceparent)
         logs.info("song claimed", hash=claim.job.song, attempt=claim.job.attempts, parts=claim.job.parts)
         attempt: Attempt | None = None
         try:
             if claim.job.attempts > settings().max_attempts:
-                return self._give_up(claim, deadline, told)
+                return ending.give_up(claim, request)
             self._show("separating" if self._loaded else "loading", claim)
-            attempt = Attempt(claim, partial(self._load, claim), lease, lambda: time.monotonic() > deadline)
+            attempt = Attempt(claim, partial(self._load, claim, request), lease, lambda: request.left < 0)
             done = attempt.run()
-            self._succeed(claim, done, attempt.outcome(done), deadline, told)
+            ending.succeed(claim, done, attempt.outcome(done), request)
         except Overtaken:
             logs.info("song overtaken or removed", hash=claim.job.song)
             if attempt:
                 attempt.clean_up()
         except GivenUp:
-            stores.jobs().give_back(claim)
+            self._give_back(claim)
             logs.info("song given back", hash=claim.job.song)
         except BadAudio as error:
-            self._fail(claim, error, deadline, told)
+            ending.fail(claim, error, request)
         except DeviceLost as error:
-            stores.jobs().give_back(claim, counts=bool(self._loaded))  # it may have been the song's doing
-            logs.error("the process ends, for another to take its place", hash=claim.job.song, error=error.detail)
-            os.kill(os.getppid(), signal.SIGTERM)
-            raise
-        except Unavailable:
-            stores.jobs().give_back(claim)
+            self._end_process(claim, error)
+        except Unavailable as error:
+            if claim.job.model not in request.passed_over and _is_hopeless(claim):
+                return ending.fail(claim, error, request)
+            self._give_back(claim)
             raise
         except Exception as error:
-            self._failed_oddly(claim, attempt, error, deadline, told)
+            self._failed_oddly(claim, attempt, error, request)
 
-    def _give_up(self, claim: Claim, deadline: float, told: list[Future[None]]) -> None:
-        """A song that ends its workers fails; unless it is separated, and only rendering it does that."""
-        detail = f"It ended its worker {settings().max_attempts} times; the song may be damaged."
-        manifest = stores.objects().read_json(claim.job.upload.done)
-        if manifest is None:
-            return self._fail(claim, KilledItsWorkers(detail), deadline, told)
-        done = Done.read(manifest)
-        missing = {file: detail for file in claim.job.outputs if file not in claim.job.files}
-        self._succeed(claim, done, done.record() | unrendered(missing), deadline, told)
-
-    def _failed_oddly(
-        self, claim: Claim, attempt: Attempt | None, error: Exception, deadline: float, told: list[Future[None]]
-    ) -> None:
+    def _failed_oddly(self, claim: Claim, attempt: Attempt | None, error: Exception, request: Request) -> None:
         """Counts as an attempt; the event is answered with an error, so that it comes again."""
         logs.error("attempt failed", hash=claim.job.song, error=logs.why(error), trace=traceback.format_exc(limit=-5))
         why = error.detail if isinstance(error, MedleyError) else f"{type(error).__name__}."
         crash = Crash(f"Separating it failed {settings().max_attempts} times: {why}")
         if claim.job.attempts >= settings().max_attempts and not (attempt and attempt.new_parts):
-            return self._fail(claim, crash, deadline, told)
-        stores.jobs().give_back(claim, counts=True)
+            return ending.fail(claim, crash, request)
+        self._give_back(claim, counts=True)
         raise crash from error
 
-    def _load(self, claim: Claim, exactly: bool) -> Separator:
+    def _end_process(self, claim: Claim, error: DeviceLost) -> NoReturn:
+        """Nothing can be computed here any more. The attempt counts: it may have been the song's doing."""
+        logs.error("the process ends, for another to take its place", hash=claim.job.song, error=error.detail)
+        try:
+            self._give_back(claim, counts=bool(self._loaded))
+        finally:
+            os.kill(os.getppid(), signal.SIGTERM)
+        raise error
+
+    def _give_back(self, claim: Claim, *, counts: bool = False) -> None:
+        """Where Redis is away the claim stays ours: the next one has its token, and is the same attempt."""
+        self._token = "" if counts else claim.token
+        stores.jobs().give_back(claim, counts=counts)
+        self._token = ""
+
+    def _load(self, claim: Claim, request: Request, exactly: bool) -> Separator:
         """The model, loaded on first use: torch and its threads must not be there when gunicorn forks.
 
         Raises DeviceLost, and Unavailable for whatever else keeps it from being loaded: that is this worker's fault and
@@ -170,11 +177,11 @@ class Worker:
         except Exception as error:
             self._loaded = {}
             if self._engine.done() and self._engine.exception():
-                self._engine = self._after.submit(_engine)
+                self._engine = self._aside.submit(_engine)
             logs.error("model not loaded", model=job.model, error=str(error))
-            self._passed_over.add(job.model)
-            self._trouble = f"cannot load the model: {error}"
-            self._show(self._trouble)
+            request.passed_over.add(job.model)
+            request.trouble = f"cannot load the model: {error}"
+            self._show(request.trouble)
             raise Unavailable(f"The model cannot be loaded: {error}", retry_after=60) from error
         self._loaded = {"model": job.model, "device": separator.device, "precision": separator.precision}
         self._show("separating", claim)
@@ -185,31 +192,11 @@ class Worker:
         first = {"device": settings().device, "precision": None, "model": claim.job.model if claim else None}
         song = claim.job.song if claim else None
         self._about = {**first, **self._loaded, "state": state, "song": song}
-        self._beat()
+        with suppress(Unavailable):  # that it is not shown, as where Redis is full, is no fault of a song
+            self._beat()
 
     def _beat(self) -> None:
         stores.jobs().seen(self.id, self._about, SEEN)
-
-    # --- The end of a song ---
-
-    def _succeed(self, claim: Claim, done: Done, fields: Fields, deadline: float, told: list[Future[None]]) -> None:
-        song = claim.job.song
-        data = {"hash": song, "stems": list(done.stems), "seconds": done.length / done.samplerate}
-        event = events.build(names.SONG_SEPARATED, "separate", song, data | {"segments": done.segments})
-        due = patiently(lambda: stores.jobs().finish(claim, "succeeded", event, fields))
-        if due is None:
-            raise Overtaken
-        logs.info("song separated", hash=song, segments=done.segments)
-        told.append(self._after.submit(_tell, event, due, deadline))
-
-    def _fail(self, claim: Claim, error: MedleyError, deadline: float, told: list[Future[None]]) -> None:
-        song = claim.job.song
-        data = {"hash": song, "error": {"type": error.slug, "detail": error.detail}}
-        event = events.build(names.SONG_FAILED, "separate", song, data)
-        due = patiently(lambda: stores.jobs().finish(claim, "failed", event, failure(error)))
-        if due is not None:
-            logs.error("song failed", hash=song, error=error.detail)
-            told.append(self._after.submit(_tell, event, due, deadline))
 
     def _announce_next(self) -> None:
         """What waits is announced again, since this request goes on with none of it."""
@@ -225,15 +212,20 @@ def _engine() -> Any:
     return Engine(values.device, values.precision, values.weights_dir)
 
 
-def _tell(event: str, due: list[str], deadline: float) -> None:
-    """The event about a song's end and the first attempt of its callbacks, while the next song is in work already.
-
-    What there is no time for the function `callback` does, which the event wakes.
-    """
+def _is_hopeless(claim: Claim) -> bool:
+    """Whether it is not the stores that are away or full, and the song has been tried for long enough."""
+    if time.time() - claim.job.started < HOPELESS or draining.is_set():  # which waits for no store
+        return False
     try:
-        announce_recorded(event)
-        for callback in due:
-            if time.monotonic() < deadline:
-                call(callback)
-    except Exception as error:  # nobody looks at this thread
-        logs.note("a song's end was not told; the sweep will", error=logs.why(error))
+        stores_ready()
+        return stores.jobs().renew(claim, settings().lease_seconds)  # a Redis that takes no writes answers a ping
+    except Unavailable:
+        return False
+
+
+def _hangs(claim: Claim) -> NoReturn:
+    """What does not even come to look at the time can only be ended with its process, as a GPU's driver may."""
+    logs.error("the process hangs and ends, for another to take its place", hash=claim.job.song)
+    logs.flush(settings().broker_timeout)
+    os.kill(os.getppid(), signal.SIGTERM)
+    os._exit(1)

@@ -8,6 +8,7 @@ from functions.sweep.each import each
 from functions.sweep.restore import Restored, restore
 from functions.sweep.settle import settle
 from medley import logs, stores
+from medley.http import stores_ready
 from medley.settings import settings
 from medley.stores.objects import Stat
 
@@ -23,7 +24,7 @@ def settle_objects() -> None:
     emptied = sweeps.emptied()
     page = _Page(stores.objects().list(after=sweeps.cursor() or None), emptied)
     restored: list[Restored] = []
-    each(page, lambda song: restored.extend(settle(*song, emptied=emptied)), "settling a song")
+    each(page, lambda song: restored.extend(settle(*song, emptied=emptied)), "settling a song", stores_ready)
     each(sorted(restored, key=lambda found: found.created), restore, "restoring a song")
     if sweeps.emptied() == emptied:  # and was not emptied meanwhile: then all is to be read, from the first
         sweeps.go_on_after(page.last)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functions.sweep.each import each
 from functions.sweep.listing import settle_objects
 from medley import events, logs, names, stores
+from medley.http import stores_ready
 from medley.publish import publish
 from medley.removal import remove_song, remove_track
 from medley.settings import settings
@@ -42,7 +43,7 @@ def _publish_late(event: str) -> None:
 
 def finish_removals() -> None:
     """Removals that were marked and may have been interrupted; one that is going on meanwhile does no harm."""
-    each(stores.jobs().removing(), _finish_removal, "finishing a removal")
+    each(stores.jobs().removing(), _finish_removal, "finishing a removal", stores_ready)
 
 
 def _finish_removal(entry: str) -> None:

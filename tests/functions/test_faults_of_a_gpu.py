@@ -19,7 +19,7 @@ from functions.separate.networks import Ensemble, Network
 from functions.separate.separator import Separator
 from functions.separate.worker import Worker
 from medley import settings, stores
-from medley.errors import Crash, DeviceLost, OutOfMemory
+from medley.errors import Crash, DeviceLost, OutOfMemory, Unavailable
 from medley.job import Job
 from medley.names import Upload
 from medley.separation import Separation
@@ -111,6 +111,21 @@ def test_a_process_whose_gpu_failed_ends_and_gives_the_song_back(
         at_work(monkeypatch, raising(torch.AcceleratorError("an illegal memory access"))).work()
     assert told == [(os.getppid(), signal.SIGTERM)]
     assert (queued().status, queued().attempts) == ("queued", 1)
+
+
+def test_a_process_whose_gpu_failed_ends_also_while_the_store_is_away(
+    queued: Callable[[], Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+
+    def away(*_: object, **__: object) -> bool:
+        raise Unavailable("Redis does not answer.")
+
+    monkeypatch.setattr(os, "kill", lambda *about: told.append(about))
+    monkeypatch.setattr(stores.jobs(), "give_back", away)
+    with pytest.raises(Unavailable):
+        at_work(monkeypatch, raising(torch.AcceleratorError("an illegal memory access"))).work()
+    assert told == [(os.getppid(), signal.SIGTERM)]
 
 
 def test_a_gpu_that_fails_while_a_model_is_loaded_ends_its_process_too(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from functions.separate import worker as module
+from functions.separate.request import Request
 from functions.separate.worker import Worker
 from medley.errors import Unavailable, WeightsMissing
 
@@ -25,7 +26,7 @@ def test_why_there_is_no_model_is_told_where_it_is_looked_for(
     monkeypatch.setattr(Worker, "_beat", lambda _: None)  # it would tell Redis
     worker = Worker()
     with pytest.raises(Unavailable, match="the hub is away"):
-        worker._load(CLAIM, False)
+        worker._load(CLAIM, Request(worker._aside), False)
     assert asked == ["htdemucs"]
     assert worker._about["state"] == "cannot load the model: the hub is away"
     log = capsys.readouterr().err

@@ -2,19 +2,26 @@
 
 import gc
 import io
+import time
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from functions.separate import attempt, engine, loading
+from functions.separate import worker as module
 from functions.separate.networks import Ensemble
+from functions.separate.renders import Render
 from functions.separate.worker import Worker
 from medley import names, settings, stores
 from medley.errors import Crash, Unavailable
 from medley.names import Upload
 from medley.separation import Separation
 from medley.song import Song
+from medley.stores.jobs import Jobs
 from medley.stores.objects import Objects, Opened
 from tests import sounds
 from tests.backends import free_port
@@ -32,10 +39,10 @@ def short(empty_stores: None, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.settings.cache_clear()
 
 
-def queue(song: str, model: str = HERE) -> Upload:
+def queue(song: str, model: str = HERE, outputs: tuple[str, ...] = ()) -> Upload:
     upload, audio = Upload(song, "first"), sounds.wav()
     stores.objects().put(upload.original("wav"), io.BytesIO(audio), len(audio))
-    about = Song("A song", Separation(model), (), 320, "wav", 5, 1.5, 1.0)
+    about = Song("A song", Separation(model), outputs, 320, "wav", 5, 1.5, 1.0)
     assert stores.jobs().accept(upload, about.record(), 10, None) == "queued"
     return upload
 
@@ -124,6 +131,112 @@ def test_a_song_that_cannot_be_read_holds_up_no_other(unreadable: Callable[[Uplo
     with pytest.raises(Unavailable, match="does not answer"):
         Worker().work()
     assert (status(A), status(B)[0]) == (("queued", 0), "succeeded")
+
+
+def begun(song: str, seconds_ago: float) -> None:
+    """As if it had been claimed for the first time then."""
+    stores.redis().hset(names.song_key(song), "started", time.time() - seconds_ago)
+
+
+@pytest.mark.parametrize(("seconds_ago", "end"), [(80_000, "queued"), (90_000, "failed")])
+def test_a_song_that_cannot_be_read_for_a_day_has_failed(
+    unreadable: Callable[[Upload], None], seconds_ago: float, end: str
+) -> None:
+    """Else it would keep its worker awake for ever."""
+    unreadable(queue(A))
+    begun(A, seconds_ago)
+    with nullcontext() if end == "failed" else pytest.raises(Unavailable):
+        Worker().work()
+    assert status(A)[0] == end
+
+
+@pytest.mark.parametrize("what", ["S3 away", "draining", "Redis full"])
+def test_no_song_fails_by_what_all_would_fail_by(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue(A)
+    begun(A, 90_000)
+    if what == "S3 away":
+        monkeypatch.setenv("S3_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+        for cached in CACHED:
+            cached.cache_clear()
+
+    def away(*_: object) -> None:
+        if what == "draining":
+            monkeypatch.setattr(module, "draining", SimpleNamespace(is_set=lambda: True))
+        if what == "Redis full":
+            monkeypatch.setattr(Jobs, "renew", away)
+        raise Unavailable("It does not answer.")
+
+    if what != "S3 away":
+        monkeypatch.setattr(attempt, "decoded", away)
+    for _ in range(2):
+        monkeypatch.setattr(module, "draining", SimpleNamespace(is_set=lambda: False))
+        with pytest.raises(Unavailable):
+            Worker().work()
+        assert status(A) == ("queued", 0)
+
+
+def test_a_song_whose_model_cannot_be_loaded_does_not_fail_by_that() -> None:
+    queue(A, ELSEWHERE)
+    begun(A, 1_000_000)
+    with pytest.raises(Unavailable):
+        Worker().work()
+    assert status(A) == ("queued", 0)
+
+
+def test_a_part_that_cannot_be_read_fails_its_file_and_not_the_song(monkeypatch: pytest.MonkeyPatch) -> None:
+    upload, read = queue(A, outputs=("vocals.wav", "drums.wav")), Objects.open
+
+    def open_(self: Objects, name: str, *arguments: int) -> Opened | None:
+        if name.endswith("vocals/000000.flac"):
+            raise Unavailable("The object store does not answer; try again in a moment.")
+        return read(self, name, *arguments)
+
+    monkeypatch.setattr(Objects, "open", open_)
+    monkeypatch.setattr(Render, "_stored", lambda _: False)  # nothing is rendered along the way
+    Worker().work()
+    job = stores.jobs().get(A)
+    assert job is not None
+    assert (job.status, set(job.files), set(job.unrendered)) == ("succeeded", {"drums.wav"}, {"vocals.wav"})
+    assert stores.objects().stat(upload.done)
+
+
+def test_what_redis_did_unheard_is_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that stalls does what it was asked when it goes on; a song would fail with no worker ever at it."""
+    queue(A)
+    worker, claim = Worker(), Jobs.claim
+
+    def unheard(*arguments: Any) -> None:
+        claim(*arguments)
+        raise Unavailable("Redis does not answer; try again in a moment.")
+
+    with monkeypatch.context() as stalled:
+        stalled.setattr(Jobs, "claim", unheard)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                worker.work()
+            stores.redis().delete(names.lease_key(A))  # as if it had run out
+    assert status(A) == ("processing", 1)
+    worker.work()
+    assert status(A)[0] == "succeeded"
+
+
+def test_a_song_that_could_not_be_given_back_goes_on_as_the_same_attempt(
+    unreadable: Callable[[Upload], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable(queue(A))
+    worker = Worker()
+
+    def away(*_: object, **__: object) -> bool:
+        stalled.setattr(Jobs, "claim", away)
+        raise Unavailable("Redis does not answer; try again in a moment.")
+
+    for _ in range(3):
+        with monkeypatch.context() as stalled:
+            stalled.setattr(Jobs, "give_back", away)
+            with pytest.raises(Unavailable):
+                worker.work()
+        stores.redis().delete(names.lease_key(A))
+    assert status(A) == ("processing", 1)
 
 
 def test_where_the_store_is_away_no_other_song_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
