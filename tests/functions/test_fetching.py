@@ -3,12 +3,14 @@
 import gc
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from medley import names, parts, stores
+from functions.fetch import rendering
+from medley import delivery, names, parts, stores
 from medley.names import Upload
 from medley.separation import Separation
 from medley.song import Done, Song
@@ -54,3 +56,19 @@ def test_a_range_of_what_is_not_rendered_yet_waits_for_it(fetch: FlaskClient) ->
     whole = fetch.get(VOCALS)
     assert (some.status_code, some.data) == (206, whole.data[5:9])
     assert some.headers["Content-Range"] == f"bytes 5-8/{len(whole.data)}"
+
+
+def test_a_file_whose_stem_is_removed_while_it_is_rendered_does_not_stay(
+    fetch: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render = delivery.render
+
+    def removed_meanwhile(*about: Any) -> Iterator[bytes]:
+        yield from render(*about)
+        stores.jobs().remove_track(UPLOAD.song, "vocals", "event")
+
+    monkeypatch.setattr(delivery, "render", removed_meanwhile)
+    assert fetch.get(VOCALS).status_code == 200
+    eventually(lambda: not rendering._running)
+    assert stores.objects().stat(UPLOAD.rendered("vocals.mp3")) is None
+    assert stores.jobs().get(UPLOAD.song).files == {}  # type: ignore[union-attr]

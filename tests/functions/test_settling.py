@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from functions.sweep import settle
+from functions.sweep.sweep import announce_songs
 from medley import names, publish, settings, stores
 from medley.callback import Callback
 from medley.names import Upload
@@ -97,3 +98,17 @@ def test_a_callback_that_goes_over_to_another_upload_is_read_once(
     settle.settle(SONG, old(list(stores.objects().list())), emptied=False)
     assert read(SECOND.callback("c")) == {"url": "http://example.com/", "created": 1.0, "data": None}
     assert stores.callbacks().due(5) == ["c"]
+
+
+def test_no_more_songs_are_announced_than_can_be_worked_on(
+    empty_stores: None, called: Called, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each event would hold a place before `separate`, and start a worker that finds nothing."""
+    for song in ("b", "c", "d"):
+        stores.jobs().accept(Upload(song * 64, "first"), ABOUT, 9, None)
+    monkeypatch.setenv("MAX_WORKERS", "2")
+    monkeypatch.setenv("BROKER_URL", called.url)
+    settings.settings.cache_clear()
+    publish._pool.cache_clear()
+    announce_songs()
+    assert [event["subject"] for event in called.bodies] == ["b" * 64, "c" * 64]

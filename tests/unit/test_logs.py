@@ -8,7 +8,7 @@ import pytest
 import redis
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from medley import logs
+from medley import logs, settings
 from medley.errors import Unavailable
 
 
@@ -48,3 +48,15 @@ def test_an_error_of_the_object_store_says_no_signature() -> None:
     assert "X-Amz-Signature" in str(error)
     assert logs.why(error).endswith("Connection refused")
     assert "X-Amz-Signature" not in logs.why(error)
+
+
+@pytest.mark.parametrize(("function", "sent"), [("queue", ["dev.medley.log.written.v1"]), ("logsink", []), ("", [])])
+def test_the_log_sink_sends_nothing_to_itself(function: str, sent: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line of its own would come back to it as an event, and be another line."""
+    published: list[str] = []
+    monkeypatch.setattr(logs, "publish", lambda event: published.append(json.loads(event)["type"]))
+    monkeypatch.setattr(logs, "settings", lambda: settings.Settings(broker_url="http://broker"))
+    monkeypatch.setattr(logs, "_function", function)
+    logs.info("said")
+    logs.flush(5)
+    assert published == sent

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import av
 import pytest
 
 from medley import demux
@@ -107,3 +108,14 @@ def test_the_file_is_nameless_to_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(BadAudio):
         probe(Named(sounds.wav()), LIMIT)
     assert not hasattr(seen[0], "name")
+
+
+def test_no_decoder_of_pictures_sees_what_was_uploaded() -> None:
+    """Looking for a stream's parameters FFmpeg would decode some frames of it, whatever is asked for later."""
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as lines, pytest.raises(BadAudio):
+            probe(io.BytesIO(sounds.video_without_audio()), LIMIT)
+    finally:
+        av.logging.set_level(None)
+    assert any("not on whitelist" in line for _, _, line in lines)

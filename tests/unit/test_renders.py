@@ -11,6 +11,7 @@ import pytest
 
 from functions.separate import renders
 from functions.separate.renders import AHEAD, Render, Values, end_all
+from medley.errors import Unavailable
 from medley.names import Upload
 from medley.output import Output
 
@@ -119,3 +120,27 @@ def test_what_is_aborted_is_not_stored(stores: Stores) -> None:
     end_all(them, Render.abort)
     assert stores.kept == {}
     assert [render.failure for render in them] == [None, None]
+
+
+def test_what_the_store_cannot_take_now_has_not_failed(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is rendered from the stored parts later: a failure would be on record for ever."""
+
+    def away(*about: object) -> None:
+        raise Unavailable("The object store does not answer.")
+
+    monkeypatch.setattr(stores, "put", away)
+    render = Render(UPLOAD, OUTPUTS[0], LENGTH)
+    render.feed(np.zeros((2, LENGTH), np.int32))
+    end_all([render], Render.end)
+    assert render.failure is None
+
+
+def test_a_file_whose_stem_was_removed_meanwhile_is_taken_back(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    removed: list[str] = []
+    monkeypatch.setattr(stores, "put", lambda *about: None)
+    monkeypatch.setattr(stores, "rendered", lambda *about: False)
+    monkeypatch.setattr(stores, "remove", removed.extend, raising=False)
+    render = Render(UPLOAD, OUTPUTS[0], LENGTH)
+    render.feed(np.zeros((2, LENGTH), np.int32))
+    end_all([render], Render.end)
+    assert removed == [UPLOAD.rendered("vocals.wav")]
