@@ -3,9 +3,10 @@
 import json
 import re
 import secrets
-from collections.abc import Sequence
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar, copy_context
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from cloudevents.conversion import to_json
 from cloudevents.exceptions import GenericException
@@ -15,6 +16,9 @@ from werkzeug.exceptions import HTTPException
 
 from medley import names
 from medley.errors import BadRequest, Unprocessable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # The W3C trace context of what is being done; it travels along in the events that come of it.
 traceparent: ContextVar[str] = ContextVar("traceparent", default="")
@@ -31,6 +35,11 @@ def follow(told: str) -> None:
 def new_traceparent() -> str:
     """A new trace: version, trace id, parent id, flags (https://www.w3.org/TR/trace-context/)."""
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def traced(act: Callable[P, T]) -> Callable[P, T]:
+    """The same in the trace of whoever calls this, for another thread: that would begin one of its own."""
+    return partial(copy_context().run, act)
 
 
 def build(event_type: str, function: str, subject: str | None, data: dict[str, Any]) -> str:

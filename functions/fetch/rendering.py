@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from medley import logs, stores
+from medley import events, logs, stores
 from medley.errors import Crash, MedleyError, Unavailable
 from medley.names import Upload
 from medley.output import Output
@@ -46,7 +46,7 @@ class Rendering:
         self._whole = False
         self._failure: Exception | None = None
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name=f"render-{output.file}", daemon=True)
+        self._thread = threading.Thread(target=events.traced(self._run), name=f"render-{output.file}", daemon=True)
         self._thread.start()
 
     def pieces(self) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medley import logs, stores
+from medley import events, logs, stores
 from medley.errors import MedleyError, Unavailable
 from medley.names import Upload
 from medley.output import Output
@@ -34,7 +34,7 @@ class Render:
         self._room = threading.Semaphore(AHEAD)
         self._aborted = False
         self._fed = False  # to the end
-        self._thread = threading.Thread(target=self._run, name=f"render-{output.file}", daemon=True)
+        self._thread = threading.Thread(target=events.traced(self._run), name=f"render-{output.file}", daemon=True)
         self._thread.start()
 
     def feed(self, values: Values) -> None:

@@ -4,7 +4,7 @@ import time
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field
 
-from medley import logs
+from medley import events, logs
 from medley.announce import announce_recorded
 from medley.calling import attempt as call
 from medley.settings import settings
@@ -29,7 +29,7 @@ class Request:
 
     def tell(self, event: str, due: list[str]) -> None:
         """Begins to tell of a song's end: its recorded event, and the first attempt of its callbacks that are due."""
-        self._told.append(self.aside.submit(self._tell, event, due))
+        self._told.append(self.aside.submit(events.traced(self._tell), event, due))
 
     def is_telling(self, seconds: float) -> bool:
         """Whether somebody is still being told, after `seconds` at most."""
