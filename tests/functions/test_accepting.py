@@ -38,6 +38,15 @@ def test_one_that_is_separated_is_not_separated_again(succeeded: Upload) -> None
     assert accept.join(job, None) == "Song was uploaded before; its stems are ready"
 
 
+def test_a_callback_that_is_refused_leaves_nothing(succeeded: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = stores.jobs().get(SONG)
+    assert job is not None
+    callback = check({"callback": {"url": "http://client.example/"}}).callback
+    stores.jobs().remove(SONG, "event")  # meanwhile
+    assert accept.join(job, callback) is None
+    assert list(stores.objects().list()) == []
+
+
 def test_one_whose_objects_are_gone_is(succeeded: Upload, tmp_path: Path) -> None:
     """Redis may have been set back to before their removal, by a failover or a crash."""
     assert accept.known(asked(), OPTIONS) is None
