@@ -56,7 +56,7 @@ def judge(url: str, allow: tuple[str, ...]) -> Target:
 
 
 def _allowed(host: str, address: str, allow: tuple[str, ...]) -> bool:
-    if "any" in allow or host in allow:
+    if {"any", host} & {each.lower() for each in allow}:  # a URL's host comes in small letters
         return True
     found = ipaddress.ip_address(address.partition("%")[0])
     reached = _reached(found)

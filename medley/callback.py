@@ -120,10 +120,12 @@ def sign(secret: str, callback: str, timestamp: int, body: bytes) -> str:
 def next_attempt(callback: Callback, schedule: tuple[float, ...], retry_after: float | None) -> float | None:
     """When to try again (s since 1970) after one more failure, None when it is given up.
 
-    The schedule counts from when the callback became due; jitter of up to a tenth keeps many from coming at once.
+    The schedule counts from when the callback became due; jitter of up to a tenth keeps many from coming at once. After
+    an outage of ours all of it may be over: half of each pause is kept.
     """
     made = sum(attempt.at >= callback.since for attempt in callback.attempts)
     if made >= len(schedule):
         return None
     planned = callback.since + schedule[made] * random.uniform(1.0, 1.1)
-    return max(planned, time.time() + (retry_after or 0.0))
+    pause = schedule[made] - (schedule[made - 1] if made else 0.0)
+    return max(planned, time.time() + max(pause / 2, retry_after or 0.0))

@@ -69,7 +69,7 @@ def _settle_current(job: Job, found: Sequence[Stat]) -> None:
         return
     stale = [stat for stat in found if _stale(job, stat.name.removeprefix(job.upload.prefix))]
     stale += [stat for stat in found if _settled_callback(job, stat.name)]
-    old = [stat for stat in stale if _old([stat])]
+    old = [stat for stat in stale if _old([stat]) and not _attached_again(job, stat)]
     if old:
         stores.objects().remove(stat.name for stat in old)
         logs.info("leftovers removed", hash=job.song, objects=len(old))
@@ -94,7 +94,7 @@ def _stale(job: Job, name: str) -> bool:
 
 
 def _settled_callback(job: Job, name: str) -> bool:
-    """Whether an object is of a callback that is settled, or of one that was never promised.
+    """Whether an object is of a callback that is settled, or of one that is not on record.
 
     One on record of which Redis knows no more was settled so long ago that its key has ended: both are written at once.
     """
@@ -105,6 +105,22 @@ def _settled_callback(job: Job, name: str) -> bool:
         return True
     known = stores.callbacks().get(callback)
     return known is None or known.state not in ("waiting", "due")
+
+
+def _attached_again(job: Job, stat: Stat) -> bool:
+    """Whether an object is of a callback of which Redis, set back by a failover, knows nothing, but does from now on.
+
+    Whoever asked for it may have been told that it will be called. A settled one that is not on record is known, or has
+    no object.
+    """
+    upload = job.upload
+    if not stat.name.startswith(upload.callbacks):
+        return False
+    callback = callback_id(upload, stat.name)
+    if callback in job.callbacks or _known(callback):
+        return False
+    stored = read_stored(upload, stat.name)
+    return stored is not None and stores.jobs().attach(upload, stored, lost=True) is not None
 
 
 def _record_file(job: Job, stat: Stat) -> None:

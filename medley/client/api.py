@@ -67,7 +67,10 @@ class Medley:
         headers = {"Content-Type": content_type(path.name if path else "")}
         with path.open("rb") if path else nullcontext(audio) as file:
             body = Upload(file, progress)  # type: ignore[arg-type]  # a path was opened above
-            answer = self._json("POST", path_of("separate"), query=query, headers=headers, body=body)
+            try:
+                answer = self._json("POST", path_of("separate"), query=query, headers=headers, body=body)
+            except Unreachable as error:
+                raise body.trouble or error from None
         return Accepted(self._text(answer, "hash"), self._text(answer, "reason"))
 
     def song(self, hash: str) -> Answer:

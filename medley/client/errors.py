@@ -17,7 +17,17 @@ PREFIX = "urn:medley:problem:"
 
 
 class ClientError(Exception):
-    """Any error of the client; its text says what to do about it."""
+    """Any error of the client; its text says what to do about it. It can be pickled, as pools of processes do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[ClientError], args: tuple[Any, ...], members: dict[str, Any]) -> ClientError:
+    """Without its own __init__, which takes more than the text."""
+    error = kind.__new__(kind, *args)
+    vars(error).update(members)
+    return error
 
 
 class BadCall(ClientError):
@@ -93,5 +103,5 @@ def _retry_after(answer: BaseHTTPResponse) -> float | None:
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

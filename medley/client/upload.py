@@ -23,6 +23,7 @@ class Upload:
         self._start = file.tell()
         self.size = file.seek(0, os.SEEK_END) - self._start
         self._sent = 0
+        self.trouble: OSError | None = None  # what reading it failed by, which urllib3 takes for the connection's
 
     def rewind(self) -> None:
         """To where the file stood at first."""
@@ -32,7 +33,11 @@ class Upload:
     def read(self, size: int = -1) -> bytes:
         """The next bytes, never more than the file had at first: its length is promised already."""
         left = self.size - self._sent
-        piece = self._file.read(min(size, left) if size >= 0 else left)
+        try:
+            piece = self._file.read(min(size, left) if size >= 0 else left)
+        except OSError as error:
+            self.trouble = error
+            raise
         self._sent += len(piece)
         if self._progress and piece:
             self._progress(self._sent, self.size)

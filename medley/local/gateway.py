@@ -64,7 +64,9 @@ class Gateway:
         """Passes request and answer through in pieces; a client that goes cancels this, which closes the upstream."""
         _go_on(request)
         body = _pieces(request) if request.body_exists else None
-        async with revision.request(request.method, request.raw_path, _passed(request.headers), body) as upstream:
+        # As it came, but for a whole address (RFC 9112, 3.2.2).
+        path = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
+        async with revision.request(request.method, path, _passed(request.headers), body) as upstream:
             response = web.StreamResponse(
                 status=upstream.status, reason=upstream.reason, headers=_passed(upstream.headers)
             )

@@ -70,18 +70,22 @@ class Child:
         in_a_row = 0
         while not self._stopping:
             began = asyncio.get_running_loop().time()
-            status = await self._run_once()
+            try:
+                ended = _ending(await self._run_once())
+            except OSError as error:  # no memory, process or file was left for it
+                ended = f"could not be started: {error}"
             if self._stopping:
                 return
             in_a_row = 0 if asyncio.get_running_loop().time() - began > STEADY else in_a_row
             pause = PAUSES[min(in_a_row, len(PAUSES) - 1)]
             in_a_row += 1
-            said = f"{self.name} {_ending(status)}; started again in {pause:g} s"
+            said = f"{self.name} {ended}; started again in {pause:g} s"
             self._log.line("error", "up", said, child=self.name)
             await asyncio.sleep(pause)
 
     async def _run_once(self) -> int:
         """The exit status of one run. Whatever the process left behind in its group ends with it."""
+        self.starts += 1
         reading, writing = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -94,9 +98,12 @@ class Child:
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
+        except BaseException:
+            os.close(reading)
+            raise
         finally:
             os.close(writing)
-        self.pid, self.starts = process.pid, self.starts + 1
+        self.pid = process.pid
         lines = asyncio.create_task(_read(reading, self._take))
         self.on_start()
         try:

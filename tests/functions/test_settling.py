@@ -100,6 +100,17 @@ def test_a_callback_that_goes_over_to_another_upload_is_read_once(
     assert stores.callbacks().due(5) == ["c"]
 
 
+@pytest.mark.parametrize("end", ["succeeded", "failed"])
+def test_a_callback_of_which_redis_was_set_back_is_called_all_the_same(empty_stores: None, end: str) -> None:
+    ended(FIRST, 0)
+    stores.redis().hset(names.song_key(SONG), "status", end)
+    asked = Callback("c", "http://example.com/", created=1.0)
+    stores.objects().put_json(FIRST.callback("c"), asked.stored())
+    settle.settle(SONG, old(list(stores.objects().list())), emptied=False)
+    assert stores.callbacks().due(5) == ["c"]
+    assert stores.objects().stat(FIRST.callback("c"))
+
+
 def test_no_more_songs_are_announced_than_can_be_worked_on(
     empty_stores: None, called: Called, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,15 +126,15 @@ def test_an_object_store_without_keys_is_refused(tmp_path: Path) -> None:
 
 def test_no_port_is_given_twice_before_anybody_listens_there(tmp_path: Path) -> None:
     """A function was given the port of seaweedfs, which takes a second until it listens."""
-    kept = servers.seaweedfs(tmp_path, "a", "s").ports
-    servers.seaweedfs(tmp_path, "a", "s")
+    kept = servers.seaweedfs(tmp_path).ports
+    servers.seaweedfs(tmp_path)
     given = [port for _ in range(40) for port in ports.free(10)]
     assert len({*given} - {*kept} - {port + ports.GRPC for port in kept}) == 400
 
 
 def test_ports_stay_while_they_are_free(tmp_path: Path) -> None:
-    first = servers.seaweedfs(tmp_path, "a", "s").ports
-    assert servers.seaweedfs(tmp_path, "a", "s").ports == first
+    first = servers.seaweedfs(tmp_path).ports
+    assert servers.seaweedfs(tmp_path).ports == first
     assert max(first) + ports.GRPC < 32768
 
 

@@ -46,6 +46,8 @@ def test_addresses_within_are_refused(url: str) -> None:
         ("http://127.0.0.1/", ("any",)),
         ("http://127.0.0.1/", ("127.0.0.0/8",)),
         ("http://localhost/", ("localhost",)),
+        ("http://LocalHost/", ("LOCALHOST",)),
+        ("http://127.0.0.1/", ("Any",)),
         ("http://[::ffff:10.0.0.1]/", ("10.0.0.0/8",)),
         ("http://[64:ff9b::a00:1]/", ("10.0.0.0/8",)),
         ("http://[64:ff9b::a00:1]/", ("64:ff9b::/96",)),

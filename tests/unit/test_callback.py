@@ -64,6 +64,13 @@ def test_attempts_follow_the_schedule_from_when_it_was_due() -> None:
     assert next_attempt(failed(2, since), SCHEDULE, None) is None
 
 
+def test_after_an_outage_of_ours_the_schedule_is_not_over_at_once() -> None:
+    now, schedule = time.time(), (5.0, 300.0, 86_400.0)
+    again = next_attempt(failed(2, now - 100_000), schedule, None)
+    assert again is not None
+    assert again - now > 40_000
+
+
 def test_retry_after_is_honoured() -> None:
     later = next_attempt(failed(0, time.time()), SCHEDULE, 1000)
     assert later is not None

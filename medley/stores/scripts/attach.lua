@@ -1,10 +1,11 @@
--- Adds a callback to a song that is in work or has succeeded; it is due at once if the job has ended. Of those that are
+-- Adds a callback to a song that is in work or has succeeded, and one that was lost also to one that has failed; it is
+-- due at once if the job has ended. Of those that are
 -- settled the oldest leave the record for it: every script about the song goes through them all.
 -- KEYS song, callback, callbacks
--- ARGV hash, upload, callback, url, data, now, how many that are not settled and how many that are a song may have, prefix of callback keys
+-- ARGV hash, upload, callback, url, data, now, how many that are not settled and how many that are a song may have, prefix of callback keys, "1" if it was lost
 -- Returns the song's status, "full", or false when the record names another upload by now.
 local status, upload = unpack(redis.call('HMGET', KEYS[1], 'status', 'upload'))
-if upload ~= ARGV[2] or status == 'canceled' or status == 'failed' then return false end
+if upload ~= ARGV[2] or status == 'canceled' or (status == 'failed' and ARGV[9] ~= '1') then return false end
 local count, settled = 0, {}
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if field:sub(1, 9) == 'callback:' then
@@ -24,7 +25,7 @@ for i = 1, #settled - tonumber(ARGV[7]) do
   redis.call('DEL', ARGV[8] .. settled[i].field:sub(10))
 end
 redis.call('HSET', KEYS[2], 'song', ARGV[1], 'upload', ARGV[2], 'url', ARGV[4], 'data', ARGV[5], 'created', ARGV[6], 'state', 'waiting')
-if status == 'succeeded' then
+if status == 'succeeded' or status == 'failed' then
   redis.call('HSET', KEYS[2], 'state', 'due', 'status', status, 'since', ARGV[6])
   redis.call('ZADD', KEYS[3], ARGV[6], ARGV[3])
 end
