@@ -69,8 +69,10 @@ class Medley:
             body = Upload(file, progress)  # type: ignore[arg-type]  # a path was opened above
             try:
                 answer = self._json("POST", path_of("separate"), query=query, headers=headers, body=body)
-            except Unreachable as error:
-                raise body.trouble or error from None
+            except Unreachable:
+                if body.trouble:
+                    raise body.trouble from None
+                raise
         return Accepted(self._text(answer, "hash"), self._text(answer, "reason"))
 
     def song(self, hash: str) -> Answer:

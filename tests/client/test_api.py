@@ -1,7 +1,9 @@
 """The Python client against a server that says no, says it late, or hangs up."""
 
+import errno
 import io
 import os
+import pickle
 import socket
 from pathlib import Path
 
@@ -88,7 +90,13 @@ def test_a_full_queue_is_waited_out_and_the_song_sent_again_whole(service: Servi
 
 @pytest.mark.parametrize(
     ("headers", "tries"),
-    [({"Retry-After": "0"}, 4), ({}, 1), ({"Retry-After": "86400"}, 1), ({"Retry-After": "soon"}, 1)],
+    [
+        ({"Retry-After": "0"}, 4),
+        ({}, 1),
+        ({"Retry-After": "86400"}, 1),
+        ({"Retry-After": "soon"}, 1),
+        ({"Retry-After": "Wed, 21 Oct 99999999999 07:28:00 GMT"}, 1),
+    ],
 )
 def test_waiting_has_an_end(service: Service, medley: Medley, headers: dict[str, str], tries: int) -> None:
     service.on("GET /apiv1/queue", problem(503, "unavailable", **headers))
@@ -106,6 +114,26 @@ def test_a_problem_is_told_as_the_service_tells_it(service: Service, medley: Med
     assert (error.title, error.detail, error.retry_after) == ("not-ready", "Wait.", 7.0)
     assert error.members == {"more": 1}
     assert str(error) == "Wait."
+
+
+def test_errors_come_whole_out_of_another_process(service: Service, medley: Medley, nowhere: str) -> None:
+    service.on(f"GET /apiv1/songs/{HASH}", problem(404, "not-ready", "Wait.", **{"Retry-After": "7"}))
+    for client in (medley, Medley(nowhere)):
+        with pytest.raises(ClientError) as caught:
+            client.song(HASH)
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (type(again), str(again), vars(again)) == (type(caught.value), str(caught.value), vars(caught.value))
+
+
+def test_a_file_that_cannot_be_read_is_not_the_services_fault(service: Service, medley: Medley) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 100_000:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(50_000)
+
+    with pytest.raises(OSError, match="Input/output error"):
+        medley.separate(Broken(bytes(200_000)))
 
 
 def test_a_date_in_retry_after_is_seconds_from_now(service: Service, medley: Medley) -> None:
