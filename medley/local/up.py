@@ -90,16 +90,18 @@ class _Up:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # which it is with nohup
-                loop.add_signal_handler(number, self._stop, work)
+                loop.add_signal_handler(number, self._stop, work, number)
         if self.options.parent:
             process.end_with(self.options.parent)
         with contextlib.suppress(asyncio.CancelledError):
             await work
 
-    def _stop(self, work: asyncio.Task[None]) -> None:
-        """The first signal ends in order, a second one at once."""
+    def _stop(self, work: asyncio.Task[None], number: signal.Signals) -> None:
+        """The first signal ends in order, a second one at once; but SIGHUP comes from the shell and from the kernel."""
         if not work.cancelling():
             work.cancel()
+            return
+        if number == signal.SIGHUP:
             return
         if self.functions:
             self.functions.kill()

@@ -70,6 +70,23 @@ def test_each_route_goes_to_its_function_with_its_path_unchanged(route: str, fun
     run(test)
 
 
+def test_a_whole_address_is_taken_for_its_path() -> None:
+    """RFC 9112, 3.2.2."""
+
+    async def test() -> None:
+        async with gateway() as at:
+            host, port = at.url.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            head = f"GET {at.url}/apiv1/queue?x=%2F HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+            writer.write(head.encode())
+            answer = await asyncio.wait_for(reader.read(), 10)
+            assert answer.startswith(MULTI)
+            assert b'"path": "/apiv1/queue?x=%2F"' in answer
+            writer.close()
+
+    run(test)
+
+
 def test_a_body_on_a_get_and_headers_pass() -> None:
     async def test() -> None:
         async with gateway() as at:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,20 @@ def test_ctrl_c_at_its_start_ends_it(starter: subprocess.Popen[str], tmp_path: P
     end(starter, signal.SIGINT)
     assert starter.returncode == -signal.SIGINT, "it did not have to kill the service"
     assert not (tmp_path / folder.RUN).exists()
+
+
+def test_a_terminal_that_is_closed_ends_the_service_itself_in_order(
+    starter: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    assert starter.stdout
+    assert starter.stdout.readline() == "ready\n"
+    pid = folder.read_run(tmp_path)["pid"]
+    for _ in range(2):  # a shell sends it to its jobs, and the kernel, when that has ended, once more
+        os.kill(pid, signal.SIGHUP)
+        time.sleep(0.1)
+    eventually(lambda: not (tmp_path / folder.RUN).exists())
+    assert "ready to exit, bye bye" in (tmp_path / folder.LOG).read_text()
+    end(starter, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
