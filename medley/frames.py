@@ -4,6 +4,7 @@ As in ISO 11172-3, 2.4: MPEG-1 layer III, two channels, no checksum, 44.1 kHz. W
 from fre:ac's SuperFast LAME (its developer's blog, 2018-07-20), which packs all frames anew instead.
 """
 
+import struct
 from collections.abc import Sequence
 
 from medley.models import SAMPLERATE
@@ -19,6 +20,33 @@ GRANULE = 59  # bits of it about one channel of a granule
 WINDOW = 33  # of them, before window_switching_flag, block_type (2 bits) and mixed_block_flag
 FALLS = {0b1010: 1, 0b1100: 1, 0b1011: 2, 0b1101: 2}  # by these
 SETTLED = 6  # frames after which an encoder has forgotten that it heard nothing before
+DELAY = 576  # samples that LAME puts before a sound; a decoder adds 529
+
+
+def info(length: int, kbits: int) -> bytes:
+    """A silent frame that tells decoders what a stream of LAME's has before and after its `length` samples.
+
+    Its fields are LAME's: gabriel.mp3-tech.org/mp3infotag.html.
+    """
+    count = -(-length // FRAME) + 1
+    header = 0xFFFB0004 | KBITS.index(kbits) << 12 | (0x40 if kbits < 160 else 0)  # below that LAME takes joint stereo
+    start = struct.pack(">I32x", header)
+    size = _size(start, 0)
+    whole = size + count * kbits * 1000 // 8 * FRAME // SAMPLERATE
+    start += struct.pack(">4s3I100sI", b"Info", 0b1111, count, whole, bytes(i * 256 // 100 for i in range(100)), 0)
+    pads = DELAY << 12 | count * FRAME - length - DELAY
+    start += struct.pack(">9sB10xB3s4xIH", b"LAME4.0", 1, min(kbits, 255), pads.to_bytes(3, "big"), whole, 0)
+    return (start + struct.pack(">H", _crc(start))).ljust(size, b"\0")
+
+
+def _crc(data: bytes) -> int:
+    """CRC-16 as LAME has it: x^16 + x^15 + x^2 + 1, the lowest bit first."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return crc
 
 
 def parted(data: bytes) -> tuple[list[bytearray], bytes]:

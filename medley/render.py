@@ -7,7 +7,7 @@ from typing import Any
 import av
 import numpy as np
 
-from medley import mp3
+from medley import frames, mp3
 from medley.models import SAMPLERATE
 from medley.mp3 import Pcm
 from medley.output import Output
@@ -36,9 +36,10 @@ def mix(stems: Sequence[Iterable[Values]]) -> Iterator[Values]:
 
 
 def _wav(output: Output, chunks: Iterable[Pcm], length: int) -> Iterator[bytes]:
-    yield wav_header(length)
-    for chunk in chunks:
-        yield chunk.astype("<i2", copy=False).tobytes()
+    start = wav_header(length)
+    for chunk in chunks:  # what goes wrong with the first does so before anything was given
+        yield start + chunk.astype("<i2", copy=False).tobytes()
+        start = b""
 
 
 def wav_header(length: int) -> bytes:
@@ -51,7 +52,10 @@ def wav_header(length: int) -> bytes:
 
 
 def _mp3(output: Output, chunks: Iterable[Pcm], length: int) -> Iterator[bytes]:
-    return mp3.encode(chunks, output.bitrate)
+    start = frames.info(length, output.bitrate)
+    for piece in mp3.encode(chunks, output.bitrate):
+        yield start + piece
+        start = b""
 
 
 def _flac(output: Output, chunks: Iterable[Pcm], length: int) -> Iterator[bytes]:

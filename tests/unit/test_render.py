@@ -11,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from medley import parts
+from medley.frames import parted
+from medley.mp3 import PIECE
 from medley.output import BITRATES, FORMATS, Output
 from medley.render import CHUNK, ENCODERS, encode, flac_with_length, mix, wav_header
 from tests.sounds import samples
@@ -72,6 +74,16 @@ def test_wrong_length_breaks_off(output: Output, length: int, values: Values) ->
 
 
 @pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: output.format)
+def test_nothing_is_given_before_the_first_part_is_there(output: Output) -> None:
+    def gone() -> Iterator[Values]:
+        raise LookupError
+        yield
+
+    with pytest.raises(LookupError):
+        next(encode(output, gone(), LENGTH))
+
+
+@pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: output.format)
 def test_whoever_stops_listening_ends_it_quietly(output: Output, values: Values) -> None:
     pieces = encode(output, cut(values, 10_000), LENGTH)
     while not next(pieces):
@@ -118,8 +130,21 @@ def test_mp3_has_the_bitrate_and_sounds_alike(bitrate: int, values: Values) -> N
     data = b"".join(encode(Output("bass", "mp3", bitrate), [values], LENGTH))
     assert abs(len(data) * 8 / (LENGTH / 44100) / 1000 - bitrate) < bitrate * 0.05
     assert data[:2] == b"\xff\xfb"  # a frame at once: no tags, nothing to be filled in later
-    heard = decoded(data)[0][1105 : 1105 + LENGTH]  # after the delay of encoder and decoder
-    assert np.corrcoef(heard, parts.to_int16(values)[0][: len(heard)])[0, 1] > 0.99
+    assert {frame[3] & 0b11001111 for frame in parted(data)[0]} == {data[3]}  # in all that is the same in all
+    heard = decoded(data)[0]
+    assert len(heard) == LENGTH
+    assert np.corrcoef(heard, parts.to_int16(values)[0])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("length", [1, 576, 1105, 1152, 1153, 1729, 44100, CHUNK * PIECE + 7])
+def test_mp3_tells_its_length_to_the_sample(length: int) -> None:
+    sound = np.random.default_rng(0).integers(-(1 << 20), 1 << 20, (2, length), np.int32)
+    data = b"".join(encode(Output("bass", "mp3", 128), [sound], length))
+    frames, rest = parted(data)
+    assert (int.from_bytes(data[44:48], "big"), rest) == (len(frames) - 1, b"")
+    assert int.from_bytes(data[48:52], "big") == pytest.approx(len(data), abs=4)
+    with av.open(io.BytesIO(data), format="mp3") as container:
+        assert sum(frame.samples for frame in container.decode(audio=0)) == length
 
 
 def test_mix_adds_up_beyond_24_bits() -> None:
