@@ -1,4 +1,4 @@
-"""Opening what a client sent: any audio FFmpeg decodes, and nothing that makes it open something else."""
+"""Opening what a client sent: any usual audio, and nothing that makes it open something else."""
 
 import ctypes
 from collections.abc import Iterable, Iterator
@@ -27,6 +27,7 @@ DEMUXERS = {
     "eac3": "eac3",
     "flac": "flac",
     "flv": "flv",
+    "iff": "dff",
     "matroska": "mka",
     "mov": "m4a",
     "mp3": "mp3",
@@ -56,6 +57,10 @@ MISTAKES = (
     ((b"pk\x03\x04", b"\x1f\x8b", b"rar!", b"7z\xbc\xaf"), "an archive; unpack it first"),
     ((b"mthd",), "MIDI, which holds notes but no sound"),
 )
+# What may follow an ID3v2 tag, by its first bytes: after 1 MB of tag FFmpeg takes anything for MP3.
+AFTER_A_TAG = {b"fLaC": "flac", b"TTA1": "tta", b"\xff\xf1": "aac", b"\xff\xf9": "aac"}
+WITHOUT_A_TAG = (b"MAC ", b"OggS", b"\x0bw")  # FFmpeg skips none before these: Monkey's Audio, Ogg, AC-3
+TAGS = 16  # that are skipped: a file may consist of them
 TRY = "Upload a song as mp3, m4a, flac, wav, ogg or another audio format."
 RATES = range(1000, 3_072_001)  # Hz that are believed
 FAILURES = 8  # of the demuxer one after another, after which the file is taken to have ended
@@ -117,7 +122,7 @@ class Source:
         for frame in frames:
             if is_custom(frame.layout):
                 _never_free(frame.layout)
-        return [frame for frame in frames if frame.samples and frame.rate in RATES and not is_custom(frame.layout)]
+        return [frame for frame in frames if frame.samples and frame.rate in RATES and _readable_as_it_is(frame.layout)]
 
     def frames(self) -> Iterator[Any]:
         """All that can be decoded."""
@@ -130,10 +135,12 @@ class Source:
 def opened(file: BinaryIO) -> Iterator[Source]:
     """The best audio stream of a seekable file. Raises BadAudio, also for what makes FFmpeg fail in the block."""
     _check_mistakes(file)
+    demuxer, start = _after_tags(file)
     try:
         container = av.open(
-            _Nameless(file),
+            _Nameless(file, start),
             mode="r",
+            format=demuxer,
             options={"format_whitelist": ",".join(DEMUXERS), "codec_whitelist": _audio_decoders()},
             io_open=_refuse,
             **UNDECODABLE,
@@ -156,18 +163,21 @@ def _broken() -> BadAudio:
 
 
 class _Nameless:
-    """A file without its name, which FFmpeg would judge the format by."""
+    """A file from `start` on without its name, which FFmpeg would judge the format by."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, start: int) -> None:
         self.read = file.read
-        self.tell = file.tell
-        self._seek = file.seek
+        self._file, self._start = file, start
         self._size = file.seek(0, 2)
-        file.seek(0)
+        file.seek(start)
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """No farther than the end: some systems refuse the offsets that broken files name."""
-        return self._seek(min(offset, self._size) if whence == 0 else offset, whence)
+        at = min(offset + self._start, self._size) if whence == 0 else offset
+        return self._file.seek(at, whence) - self._start
 
 
 def _check_mistakes(file: BinaryIO) -> None:
@@ -179,6 +189,23 @@ def _check_mistakes(file: BinaryIO) -> None:
     for starts, what in MISTAKES:
         if head.startswith(starts):
             raise BadAudio(f"The upload is {what}. {TRY}")
+
+
+def _after_tags(file: BinaryIO) -> tuple[str | None, int]:
+    """The demuxer for what follows ID3v2 tags at the start, which may hold large covers, and where FFmpeg has to begin.
+
+    None where it can tell by itself.
+    """
+    at, head = 0, b""
+    for _ in range(TAGS):
+        file.seek(at)
+        head = file.read(10)
+        if len(head) < 10 or head[:3] != b"ID3":
+            break
+        at += 10 + sum((byte & 127) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+    file.seek(0)
+    known = [name for magic, name in AFTER_A_TAG.items() if at and head.startswith(magic)]
+    return known[0] if known else None, at if head.startswith(WITHOUT_A_TAG) else 0
 
 
 def _best(container: Any) -> Any:
@@ -207,6 +234,11 @@ def _plain_layout(context: Any) -> tuple[str, ...]:
 def is_custom(layout: Any) -> bool:
     """Whether a layout may hold a pointer: FFmpeg describes those by their channels, "3 channels (FC+FL+FR)"."""
     return "(" in layout.name
+
+
+def _readable_as_it_is(layout: Any) -> bool:
+    """Whether a frame's samples can be had without copies of its layout, as more than 8 planes cannot."""
+    return layout.nb_channels <= 8 or not is_custom(layout)
 
 
 def _never_free(layout: Any) -> None:

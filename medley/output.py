@@ -9,6 +9,39 @@ from medley.models import ALIASES
 WAV_HEADER = 44  # bytes
 CONTENT_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac"}
 FORMATS = tuple(CONTENT_TYPES)
+# Of originals, by what medley.demux calls them: what a system's own list says differs, and a .ts is a text to some.
+ORIGINALS = CONTENT_TYPES | {
+    "aac": "audio/aac",
+    "ac3": "audio/ac3",
+    "aiff": "audio/aiff",
+    "amr": "audio/amr",
+    "ape": "audio/x-ape",
+    "au": "audio/basic",
+    "avi": "video/x-msvideo",
+    "caf": "audio/x-caf",
+    "dff": "audio/x-dff",
+    "dsf": "audio/x-dsf",
+    "dts": "audio/vnd.dts",
+    "eac3": "audio/eac3",
+    "flv": "video/x-flv",
+    "m4a": "audio/mp4",
+    "mka": "audio/x-matroska",
+    "mkv": "video/x-matroska",
+    "mp4": "video/mp4",
+    "mpc": "audio/x-musepack",
+    "mpg": "video/mpeg",
+    "ogg": "audio/ogg",
+    "opus": "audio/ogg",
+    "tak": "audio/x-tak",
+    "ts": "video/mp2t",
+    "tta": "audio/x-tta",
+    "voc": "audio/x-voc",
+    "w64": "audio/x-w64",
+    "webm": "audio/webm",
+    "wma": "audio/x-ms-wma",
+    "wmv": "video/x-ms-wmv",
+    "wv": "audio/x-wavpack",
+}
 BITRATES = (128, 160, 192, 224, 256, 320)  # kbit/s of MP3; the last is the default
 DEFAULT_BITRATE = BITRATES[-1]
 

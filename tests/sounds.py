@@ -159,11 +159,29 @@ def mp3_changing_rate() -> bytes:
 
 def mp3_with_cover() -> bytes:
     """A song with a picture in its tags."""
-    picture = b"\0image/png\0\3\0" + image()
+    return _cover(image()) + song("mp3")[_id3_end(song("mp3")) :]
+
+
+def flac_behind_a_large_cover() -> bytes:
+    """With MP3's kind of tag, longer than FFmpeg looks."""
+    return _cover(noise_bytes() * 100) + song("flac", title="Behind")
+
+
+def aac_behind_a_large_cover() -> bytes:
+    return _cover(noise_bytes() * 100) + song("aac")
+
+
+def ogg_behind_a_large_cover() -> bytes:
+    return _cover(noise_bytes() * 100) + song("ogg")
+
+
+def _cover(picture: bytes) -> bytes:
+    """An ID3v2 tag."""
+    picture = b"\0image/png\0\3\0" + picture
     frame = b"APIC" + struct.pack(">IH", len(picture), 0) + picture
     size = len(frame)
     synchsafe = bytes((size >> shift) & 127 for shift in (21, 14, 7, 0))
-    return b"ID3\3\0\0" + synchsafe + frame + song("mp3")[_id3_end(song("mp3")) :]
+    return b"ID3\3\0\0" + synchsafe + frame
 
 
 def _id3_end(data: bytes) -> int:
@@ -178,6 +196,30 @@ def mov_in_an_order_of_its_own() -> bytes:
     data = _encoded("mov", "pcm_s16le", "s16", samples(0.5, RATE, 3), RATE)
     at = data.index(b"chan") + 8
     return data[:at] + struct.pack(">I", 114 << 16 | 3) + data[at + 4 :]
+
+
+def surround_of_its_own() -> bytes:
+    """AC-3 of a centre and low frequencies, for which FFmpeg has no name."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="ac3") as container:
+        stream = container.add_stream("ac3", rate=RATE)
+        stream.layout, stream.format = "FC+LFE", "fltp"
+        frame = av.AudioFrame.from_ndarray(samples(1.0), "fltp", "FC+LFE")
+        frame.rate, frame.pts = RATE, 0
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    return file.getvalue()
+
+
+def dsdiff() -> bytes:
+    """DSD as SACDs are ripped: a second of silence."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return name + struct.pack(">Q", len(data)) + data + b"\0" * (len(data) % 2)
+
+    rate = struct.pack(">I", 64 * RATE)
+    sound = chunk(b"FS  ", rate) + chunk(b"CHNL", b"\0\2SLFTSRGT") + chunk(b"CMPR", b"DSD \x0enot compressed\0")
+    data = chunk(b"DSD ", b"\x69" * (64 * RATE // 8 * 2))
+    return chunk(b"FRM8", b"DSD " + chunk(b"FVER", b"\1\5\0\0") + chunk(b"PROP", b"SND " + sound) + data)
 
 
 # --- Files that are no songs ------------------------------------------------------------------------------------------
@@ -262,6 +304,11 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "a mp3 changing its rate": mp3_changing_rate,
     "a mp3 with a cover": mp3_with_cover,
     "channels in an order of their own": mov_in_an_order_of_its_own,
+    "a flac behind a large cover": flac_behind_a_large_cover,
+    "an aac behind a large cover": aac_behind_a_large_cover,
+    "an ogg behind a large cover": ogg_behind_a_large_cover,
+    "channels that have no name together": surround_of_its_own,
+    "DSD of a SACD": dsdiff,
 }
 BAD: dict[str, Callable[[], bytes]] = {
     "empty": empty,

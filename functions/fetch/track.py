@@ -1,6 +1,5 @@
 """Finding what a path names: a stored file, one that can be rendered, or why there is none."""
 
-import mimetypes
 from itertools import chain
 from typing import Any
 
@@ -12,7 +11,7 @@ from medley import stores
 from medley.errors import BadOption, MedleyError, NotFound, NotReady
 from medley.job import Job
 from medley.models import ALIASES
-from medley.output import BITRATES, Output, parse
+from medley.output import BITRATES, ORIGINALS, Output, parse
 from medley.song import Done
 
 RETRY_AFTER = 5  # s, when nothing better is known
@@ -89,7 +88,7 @@ def _not_ready(job: Job, what: str) -> MedleyError:
 def _original(request: Request, job: Job) -> Response:
     if "original" in job.removed:
         raise NotFound("The original was removed; the stems are still there.")
-    kind = mimetypes.guess_type(f"x.{job.extension}")[0] or "application/octet-stream"
+    kind = ORIGINALS.get(job.extension, "application/octet-stream")
     sent = send(request, job.upload.original(job.extension), kind, f"{job.name}.{job.extension}")
     if sent is None:
         raise NotFound("The original is not in the store any more.")

@@ -2,9 +2,10 @@
 
 import pytest
 
+from medley.demux import BY_CODEC, DEMUXERS, WITH_VIDEO
 from medley.errors import BadTrack, NotFound
 from medley.models import FOUR
-from medley.output import Output, parse, parse_file
+from medley.output import ORIGINALS, Output, parse, parse_file
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,9 @@ def test_the_mix_without_a_stem_is_made_of_the_others() -> None:
 def test_the_size_of_a_wav_is_known() -> None:
     assert Output("vocals", "wav").size(10) == 84
     assert Output("vocals", "mp3", 320).size(10) is None
+
+
+def test_every_original_has_a_type_of_sound() -> None:
+    extensions = {*DEMUXERS.values(), *BY_CODEC.values(), *WITH_VIDEO.values()}
+    assert set(ORIGINALS) == extensions
+    assert all(kind.startswith(("audio/", "video/")) for kind in ORIGINALS.values())
