@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from medley.quota import processors
+
 OUT = Path(__file__).resolve().parent / "out"
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # by which a network's speed differs most
 Row = Sequence[str]
@@ -22,7 +24,7 @@ def hardware(device: str = "cpu") -> dict[str, Any]:
     name = f"{cpu.get('model name', platform.machine())} (family {cpu.get('cpu family')}, model {cpu.get('model')})"
     return {
         "processor": name,
-        "cores": os.cpu_count(),
+        "cores": processors(),
         "flags": [flag for flag in FLAGS if flag in cpu.get("flags", "").split()],
         "gpu": _gpu() if device == "cuda" else "",
         "software": f"{platform.system()}, Python {platform.python_version()}, PyTorch {_version('torch')}",

@@ -254,12 +254,29 @@ def fitting(free: int, each: int) -> int:
     return size
 
 
+def _has_kernels() -> bool:
+    """Whether PyTorch was built for this GPU: one that is too old is found like any other, and fails at once."""
+    major, minor = torch.cuda.get_device_capability()
+    known = [arch.split("_") for arch in torch.cuda.get_arch_list() if arch.startswith(("sm_", "compute_"))]
+    versions = [(kind, divmod(int(number.rstrip("af")), 10)) for kind, number in known]
+    return not versions or any(
+        least <= (major, minor) and (kind == "compute" or least[0] == major) for kind, least in versions
+    )
+
+
 def device_of(setting: str) -> Device:
     """For the setting DEVICE: auto, cpu or cuda. Raises BadSettings where there is no such device."""
-    found = torch.cuda.is_available()
+    found = setting != "cpu" and torch.cuda.is_available()
     if setting == "cuda" and not found:
         raise BadSettings("DEVICE is cuda, but PyTorch finds no NVIDIA GPU here; set it to cpu or auto")
-    if setting == "cpu" or not found:
+    if found and not _has_kernels():
+        kernels = " ".join(torch.cuda.get_arch_list())
+        about = f"PyTorch has no kernels for {torch.cuda.get_device_name()}, only {kernels}"
+        if setting == "cuda":
+            raise BadSettings(f"DEVICE is cuda, but {about}; set it to cpu or auto")
+        logs.info("the GPU is left alone", why=about)
+        found = False
+    if not found:
         torch.set_num_threads(allowed(torch.get_num_threads()))
         return Cpu(torch.get_num_threads())
     # By default cuDNN rounds to TF32, which leaves 52 to 71 dB of agreement; the first line does not reach it in every

@@ -25,7 +25,8 @@ class Engine:
     def __init__(self, device: str = "auto", precision: str = "auto", weights_dir: str = "") -> None:
         keep_memory()
         with told_apart():
-            self._device, about = device_of(device), found()
+            self._device = device_of(device)
+            about = found() if device != "cpu" else f"{torch.get_num_threads()} CPU threads"  # a GPU may be broken
         self._precision, self._weights_dir = precision, weights_dir
         self._loaded: tuple[tuple[str, str], Ensemble] | None = None
         self._lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 import platform
 import time
+from functools import cache
 from typing import Any
 
 import torch
@@ -27,6 +28,11 @@ def _is_bf16_faster() -> bool:
     cpu: Any = torch.cpu
     if platform.machine() in ("x86_64", "AMD64"):
         return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
+    return _is_measured_faster()
+
+
+@cache  # or songs, and attempts at one, would be in the precision that each happened to be measured in
+def _is_measured_faster() -> bool:
     return _seconds(torch.bfloat16) * FASTER < _seconds(torch.float32)
 
 

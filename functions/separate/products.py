@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 ONEDNN: Any = torch.ops.mkldnn if torch.backends.mkldnn.is_available() else None
+HAS_BFLOAT16 = bool(ONEDNN and ONEDNN._is_mkldnn_bf16_supported())  # of processors with AVX2 alone it takes none
 ACTIVATIONS: Any = {"none": lambda x: x, "gelu": functional.gelu, "sigmoid": torch.sigmoid}
 Pair = tuple[int, int]
 Halves = Sequence[tuple[Tensor, Tensor]]  # weight and bias of a layer's values, and of their gate
@@ -21,9 +22,14 @@ def is_coarse(like: Tensor) -> bool:
     return like.dtype == torch.bfloat16 and not like.is_cuda
 
 
+def is_onednns(x: Tensor) -> bool:
+    """Whether oneDNN takes such values here; what it does not take the public operators do, however slowly."""
+    return bool(ONEDNN) and not x.is_cuda and (HAS_BFLOAT16 or x.dtype != torch.bfloat16)
+
+
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
     """x (..., inputs) by weight (outputs, inputs), and an activation of `ACTIVATIONS`."""
-    if ONEDNN and not x.is_cuda:
+    if is_onednns(x):
         out: Tensor = ONEDNN._linear_pointwise(x, weight, bias, then, [], "none" if then == "gelu" else "")
         return out
     activated: Tensor = ACTIVATIONS[then](functional.linear(x, weight, bias))
@@ -69,7 +75,7 @@ class Linear:
         return self._with("mul", x, other)
 
     def _with(self, attribute: str, x: Tensor, other: Tensor) -> Tensor:
-        if ONEDNN and not x.is_cuda:
+        if is_onednns(x):
             out: Tensor = ONEDNN._linear_pointwise.binary(x, other, self.weight, self.bias, attribute)
             return out
         own = functional.linear(x, self.weight, self.bias)
@@ -93,7 +99,7 @@ class Convolution:
         self.stride, self.padding, self.dilation = stride, padding, (dilation, dilation)
 
     def __call__(self, x: Tensor, then: str = "none") -> Tensor:
-        if ONEDNN and not x.is_cuda:
+        if is_onednns(x):
             out: Tensor = ONEDNN._convolution_pointwise(
                 x, *self._arguments(), then, [], "none" if then == "gelu" else ""
             )
@@ -102,7 +108,7 @@ class Convolution:
         return activated
 
     def times(self, x: Tensor, other: Tensor) -> Tensor:
-        if ONEDNN and not x.is_cuda:
+        if is_onednns(x):
             out: Tensor = ONEDNN._convolution_pointwise.binary(
                 x, other, *self._arguments(), "mul", None, None, [], None
             )
@@ -125,7 +131,7 @@ class Transposed:
         self.stride, self.padding = stride, padding
 
     def __call__(self, x: Tensor, then: str = "none") -> Tensor:
-        if ONEDNN and not x.is_cuda:
+        if is_onednns(x):
             about: tuple[Any, ...] = (
                 self.padding,
                 (0, 0),

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from functions.separate import devices
-from functions.separate.devices import Cpu, Cuda, Values, fitting
+from functions.separate.devices import Cpu, Cuda, Values, device_of, fitting
 from functions.separate.networks import Demucs, Network
 from medley.errors import OutOfMemory
+from medley.settings import BadSettings
 from tests.networks import CASES, EXACT, QUANTISED, Case, agreement, ours, separated, separator, small, song, untrained
 
 
@@ -175,6 +176,32 @@ def test_demucs_own_forward_is_never_recorded(monkeypatch: pytest.MonkeyPatch) -
     segments = torch.rand(1, 2, network.segment)
     assert torch.equal(Cuda().run(network, segments), network(segments))
     assert recorder.asked == []
+
+
+@pytest.mark.parametrize(
+    ("capability", "built_for", "has"),
+    [
+        ((6, 1), "sm_75 sm_80 sm_90", False),
+        ((7, 0), "sm_75 sm_80 sm_90", False),
+        ((7, 5), "sm_75 sm_80 sm_90", True),
+        ((8, 9), "sm_75 sm_80 sm_90", True),
+        ((12, 0), "sm_75 sm_80 sm_90", False),
+        ((12, 0), "sm_75 sm_90a compute_90", True),
+    ],
+)
+def test_a_gpu_that_pytorch_was_not_built_for_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], built_for: str, has: bool
+) -> None:
+    """PyTorch says that it is there, and the first kernel fails."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", built_for.split)
+    assert devices._has_kernels() is has
+    if not has:
+        assert device_of("auto").name == "cpu"
+        with pytest.raises(BadSettings, match="no kernels for a GPU"):
+            device_of("cuda")
 
 
 # --- Batches --------------------------------------------------------------------------------------------------------

@@ -93,5 +93,7 @@ def test_a_gpu_that_fails_at_once_is_lost(monkeypatch: pytest.MonkeyPatch) -> No
         raise torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
 
     monkeypatch.setattr(module, "found", broken)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DeviceLost, match="uncorrectable"):
-        Engine("cpu")
+        Engine("auto")
+    Engine("cpu")  # does not look at it

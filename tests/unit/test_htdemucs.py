@@ -45,6 +45,15 @@ def test_it_is_the_same_where_there_is_no_onednn(monkeypatch: pytest.MonkeyPatch
         assert agreement(network(mix), own(network, torch.float32)(mix)) >= EXACT
 
 
+def test_it_is_nearly_the_same_where_onednn_takes_no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on processors with AVX2 alone."""
+    monkeypatch.setattr(products, "HAS_BFLOAT16", False)
+    network = small()
+    mix = noise(22050, batch=2)
+    with torch.no_grad():
+        assert agreement(network(mix), own(network, torch.bfloat16)(mix)) >= FAST
+
+
 def test_a_batch_is_separated_like_each_alone() -> None:
     forward = own(small(), torch.float32)
     mix = noise(22050, batch=3)

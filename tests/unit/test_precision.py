@@ -34,8 +34,12 @@ def test_fast_is_taken_only_where_it_is_faster(
 def test_a_processor_that_does_not_say_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision.platform, "machine", lambda: "aarch64")
     for seconds, faster in (({"float32": 3.0, "bfloat16": 1.0}, True), ({"float32": 1.0, "bfloat16": 0.9}, False)):
+        precision._is_measured_faster.cache_clear()
         monkeypatch.setattr(precision, "_seconds", lambda dtype, seconds=seconds: seconds[str(dtype).split(".")[1]])
         assert precision._is_bf16_faster() is faster
+        monkeypatch.setattr(precision, "_seconds", lambda dtype: 1.0)
+        assert precision._is_bf16_faster() is faster  # once and for all
+    precision._is_measured_faster.cache_clear()
     monkeypatch.undo()
     assert precision._seconds(precision.torch.float32) > 0
 
