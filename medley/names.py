@@ -59,8 +59,8 @@ def worker_key(worker: str) -> str:
 
 
 def callback_key(callback: str) -> str:
-    """hash: one callback: url, data, job, state, attempts. Ends two days after its last attempt, or sooner if its
-    song gets many more."""
+    """hash: one callback: url, data, song, upload, state, attempts. Ends two days after its last attempt, or sooner if
+    its song gets many more."""
     return f"callback:{callback}"
 
 

@@ -68,7 +68,7 @@ def away() -> Iterator[None]:
 
 
 class Objects:
-    """The bucket. Everything but reading what is absent raises Unavailable when the server does not answer."""
+    """The bucket. Everything raises Unavailable when the server does not answer; what is absent reads as None."""
 
     def __init__(self, settings: Settings) -> None:
         self.bucket = settings.s3_bucket
