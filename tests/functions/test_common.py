@@ -1,5 +1,6 @@
 """What every function does alike, by its own door and without any store: health, paths, methods, events."""
 
+import io
 import json
 import os
 import subprocess
@@ -89,6 +90,14 @@ def test_another_method_is_not_allowed(door: Door, name: str, method: str, path:
     answer = door(name).open(path, method=method)
     assert (answer.status_code, answer.content_type) == (405, "application/problem+json")
     assert answer.headers["Allow"] == allowed
+
+
+def test_a_body_that_nobody_wants_is_read_to_its_end(door: Door) -> None:
+    """Many clients read the answer only when they have sent everything."""
+    body = io.BytesIO(bytes(1_000_000))
+    answer = door("queue").post("/apiv1/queue", input_stream=body, content_length=1_000_000)
+    assert answer.get_json(force=True)["status"] == 405
+    assert body.tell() == 1_000_000
 
 
 @pytest.mark.parametrize(

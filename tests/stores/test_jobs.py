@@ -259,6 +259,14 @@ def test_a_record_is_restored_only_where_there_is_none(jobs: Jobs) -> None:
     assert claim(jobs).job.upload_id == "first"
 
 
+def test_a_song_that_is_restored_stands_in_the_queue_once(jobs: Jobs) -> None:
+    """Redis may have lost its record alone."""
+    accept(jobs, A)
+    jobs.redis.delete(names.song_key(A))
+    assert jobs.restore(upload(A), {"status": "queued", **about()}, [])
+    assert jobs.queue() == [A]
+
+
 def test_a_song_without_a_record_leaves_the_queue(jobs: Jobs) -> None:
     accept(jobs, A)
     jobs.redis.delete(names.song_key(A))
