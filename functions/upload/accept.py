@@ -36,11 +36,15 @@ def known(asked: Asked, options: Options) -> Job | None:
     if job is None or job.restarts:
         return None
     if job.status == "succeeded" and stores.objects().stat(job.upload.done) is None:
-        removed = events.build(names.SONG_REMOVED, "upload", job.song, {"hash": job.song, "track": None})
-        if stores.jobs().remove(job.song, removed, job.upload.id):
-            announce_recorded(removed)
+        _remove_record(job)
         return None
     return job
+
+
+def _remove_record(job: Job) -> None:
+    removed = events.build(names.SONG_REMOVED, "upload", job.song, {"hash": job.song, "track": None})
+    if stores.jobs().remove(job.song, removed, job.upload.id):
+        announce_recorded(removed)
 
 
 def accept(asked: Asked, options: Options, probe: Probe) -> tuple[str, str]:

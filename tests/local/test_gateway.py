@@ -47,6 +47,15 @@ async def gateway(handle: Handle = told, timeout: float = 10.0) -> AsyncIterator
         yield At(url, await stack.enter_async_context(caller()), log)
 
 
+@asynccontextmanager
+async def connected(at: At) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection, for what no client library sends."""
+    url = URL(at.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    yield reader, writer
+    writer.close()
+
+
 def named(name: str, handle: Handle) -> Handle:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         response = await handle(request)
@@ -74,15 +83,11 @@ def test_a_whole_address_is_taken_for_its_path() -> None:
     """RFC 9112, 3.2.2."""
 
     async def test() -> None:
-        async with gateway() as at:
-            host, port = at.url.removeprefix("http://").split(":")
-            reader, writer = await asyncio.open_connection(host, int(port))
-            head = f"GET {at.url}/apiv1/queue?x=%2F HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
-            writer.write(head.encode())
+        async with gateway() as at, connected(at) as (reader, writer):
+            writer.write(f"GET {at.url}/apiv1/queue?x=%2F HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             answer = await asyncio.wait_for(reader.read(), 10)
             assert answer.startswith(MULTI)
             assert b'"path": "/apiv1/queue?x=%2F"' in answer
-            writer.close()
 
     run(test)
 
@@ -133,15 +138,12 @@ def test_a_client_that_asks_first_is_told_to_go_on(path: str) -> None:
     """As curl does for more than 1 MiB; it would wait a second."""
 
     async def test() -> None:
-        async with gateway() as at:
-            host, port = at.url.removeprefix("http://").split(":")
-            reader, writer = await asyncio.open_connection(host, int(port))
+        async with gateway() as at, connected(at) as (reader, writer):
             head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
             writer.write(head.encode())
             assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10) == b"HTTP/1.1 100 Continue\r\n\r\n"
             writer.write(b"body")
             assert await asyncio.wait_for(reader.readline(), 10) in (b"HTTP/1.1 204 No Content\r\n", MULTI)
-            writer.close()
 
     run(test)
 

@@ -1,9 +1,9 @@
--- Adds a callback to a song that is in work or has succeeded, and one that was lost also to one that has failed; it is
--- due at once if the job has ended. Of those that are
--- settled the oldest leave the record for it: every script about the song goes through them all.
+-- Adds a callback to a song that is in work or has succeeded, and one that was lost also to one that has failed; it is due at
+-- once if the job has ended. Of those that are settled the oldest leave the record for it: every script about the song goes
+-- through them all.
 -- KEYS song, callback, callbacks
 -- ARGV hash, upload, callback, url, data, now, how many that are not settled and how many that are a song may have, prefix of callback keys, "1" if it was lost
--- Returns the song's status, "full", or false when the record names another upload by now.
+-- Returns the song's status, "full", or false when the song has ended otherwise or the record names another upload by now.
 local status, upload = unpack(redis.call('HMGET', KEYS[1], 'status', 'upload'))
 if upload ~= ARGV[2] or status == 'canceled' or (status == 'failed' and ARGV[9] ~= '1') then return false end
 local count, settled = 0, {}

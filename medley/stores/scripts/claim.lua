@@ -1,4 +1,5 @@
 -- Gives the oldest song that nobody holds to a worker; the same one again when the call is repeated.
+-- A token is one attempt, however often it claims a song.
 -- KEYS toWorker
 -- ARGV token, lease (ms), now, prefix of song keys, prefix of lease keys, then what is passed over: songs and models
 -- Returns {hash, fields of the record}, or false when there is nothing to claim.
