@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import flask
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Request as WerkzeugRequest
@@ -104,9 +105,17 @@ def translate(error: Exception) -> MedleyError:
             f" and {WerkzeugRequest.max_form_memory_size} bytes in each of its fields."
         )
     if isinstance(error, HTTPException) and (error.code or 500) < 500:
+        if error.code == 404:
+            return NotFound("There is nothing at this path.")
         return BadRequest(error.description or "The request cannot be read.")
     logs.error("crash", error=logs.why(error), trace=traceback.format_exc(limit=-8))
     return Crash("This is our fault, not yours; the log says more. Trying again may help.")
+
+
+def refused(error: HTTPException) -> Response:
+    """What functions-framework refuses before a function is asked: `/robots.txt`, or a path with a line break."""
+    request = flask.request._get_current_object()  # type: ignore[attr-defined]  # outlives this call, as streams do
+    return problem(translate(error), request)
 
 
 def reply(value: object, status: int = 200) -> Response:

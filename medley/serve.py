@@ -6,10 +6,13 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medley import names
 from medley.settings import BadSettings, settings
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,14 +25,12 @@ def main() -> None:
     if name not in names.FUNCTIONS:
         sys.exit(f"usage: python -m medley.serve {{{','.join(names.FUNCTIONS)}}}")
     gc.disable()  # what is loaded now stays: looking through it would take a tenth of the start
-    from functions_framework import create_app
     from functions_framework._http import create_server
 
     sys.path.insert(0, str(ROOT))
-    source = ROOT / "functions" / name / "main.py"
     try:
         grace = int(settings().time_limit)
-        app = create_app(name, str(source), "http")
+        app = create(name)
     except BadSettings as error:
         sys.exit(f"{name}: {error}")
     options = {
@@ -44,6 +45,18 @@ def main() -> None:
     gc.enable()
     server = create_server(app, False, **options)
     server.run(settings().host, settings().port)
+
+
+def create(name: str) -> "Flask":
+    """A function as an application of functions-framework. Raises BadSettings."""
+    from functions_framework import create_app
+    from werkzeug.exceptions import HTTPException
+
+    from medley.http import refused
+
+    app: Flask = create_app(name, str(ROOT / "functions" / name / "main.py"), "http")
+    app.register_error_handler(HTTPException, refused)
+    return app
 
 
 def _obey_sigterm_when_forked(arbiter: Any, _worker: Any) -> None:

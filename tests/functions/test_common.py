@@ -70,9 +70,13 @@ def test_it_does_not_start_without_its_settings_and_names_them_all() -> None:
 
 
 @pytest.mark.parametrize("name", HTTP)
-@pytest.mark.parametrize("path", ["/nothing", "/apiv1", "/apiv1/x/y/z/1/2", "/favicon.ico", "/apiv1/../etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/apiv1", "/apiv1/x/y/z/1/2", "/robots.txt", "/apiv1/../etc/passwd", "/a%0Ab"]
+)
 def test_an_unknown_path_is_not_found(door: Door, name: str, path: str) -> None:
-    assert door(name).get(path).status_code == 404
+    answer = door(name).get(path)
+    assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
+    assert answer.get_json(force=True)["type"] == "urn:medley:problem:not-found"
 
 
 @pytest.mark.parametrize(
