@@ -141,8 +141,7 @@ def opened(file: BinaryIO) -> Iterator[Source]:
             _Nameless(file, start),
             mode="r",
             format=demuxer,
-            options={"format_whitelist": ",".join(DEMUXERS), "codec_whitelist": _audio_decoders()},
-            io_open=_refuse,
+            options=_nothing_but_sound(),
             **UNDECODABLE,
         )
     except HOSTILE as error:
@@ -251,9 +250,13 @@ def _moving(stream: Any) -> bool:
     return not stream.disposition & av.stream.Disposition.attached_pic
 
 
-def _refuse(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
-    """In place of opening what a file names."""
-    raise BadAudio(f"The upload refers to other files, which are not opened. {TRY}")
+def _nothing_but_sound() -> dict[str, str]:
+    """FFmpeg's options: only these demuxers and decoders of audio, and nothing is opened that a file names."""
+    return {
+        "format_whitelist": ",".join(DEMUXERS),
+        "codec_whitelist": _audio_decoders(),
+        "protocol_whitelist": "none",  # unlike PyAV's `io_open` it also binds what a demuxer opens in turn
+    }
 
 
 @cache

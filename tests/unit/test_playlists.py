@@ -93,6 +93,19 @@ def test_playlists_open_nothing(kind: str, address: str, bait: str, opened: list
     assert opened == []
 
 
+def test_a_demuxer_that_opens_files_would_be_given_none(
+    bait: str, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last defence: FFmpeg's list of playlists takes names without a folder for safe."""
+    monkeypatch.chdir(Path(bait).parent)
+    monkeypatch.setattr(demux, "MISTAKES", ())
+    monkeypatch.setattr(demux, "DEMUXERS", demux.DEMUXERS | {"concat": ""})
+    with pytest.raises(BadAudio):
+        probe(io.BytesIO(f"ffconcat version 1.0\nfile {Path(bait).name}\n".encode()), LIMIT)
+    time.sleep(0.01)
+    assert opened == []
+
+
 def test_opening_would_be_noticed(address: str, bait: str, opened: list[str]) -> None:
     with open(bait, "rb") as file:
         file.read(1)
