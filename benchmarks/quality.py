@@ -1,7 +1,7 @@
 """How near our separator is to Demucs' own network, and how good both are (`python -m benchmarks.quality`)."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -36,58 +36,70 @@ def decibels(stems: tuple[str, ...], reference: Audio, estimate: Audio) -> Decib
     return ratios
 
 
-def main() -> None:
-    """Answers {song, precision, device} with agreement on the song, SDR on band12 (theirs too), and the precision."""
-    import torch
-    from demucs.apply import TensorChunk, apply_model
-    from demucs.pretrained import get_model
+class Theirs:
+    """Demucs' own network, by its `apply_model`."""
 
-    demucs = get_model(MODEL)
-    segment = int(demucs.models[0].segment * demucs.samplerate)
-    stride = int((1 - OVERLAP) * segment)
+    def __init__(self) -> None:
+        from demucs.pretrained import get_model
 
-    def normalised(mix: Mix) -> Any:
-        return ((torch.tensor(np.ascontiguousarray(mix.samples)) - mix.mean) / (mix.deviation + 1e-8))[None]
+        self._model = get_model(MODEL)
+        self.stems: tuple[str, ...] = tuple(self._model.sources)
+        self._segment = int(self._model.models[0].segment * self._model.samplerate)
+        self._stride = int((1 - OVERLAP) * self._segment)
+        self.sdr = _sdr(self.stems, self.separated)
 
-    def back(out: Any, mix: Mix) -> Audio:
-        audio: Audio = (out * (mix.deviation + 1e-8) + mix.mean).numpy()
-        return audio
-
-    def by_demucs(mix: Mix) -> Audio:
+    def separated(self, mix: Mix) -> Audio:
         """As its command line has it."""
-        return back(apply_model(demucs, normalised(mix), shifts=0, overlap=OVERLAP)[0], mix)
+        from demucs.apply import apply_model
 
-    def on_our_grid(mix: Mix) -> Audio:
+        return _scaled(apply_model(self._model, _normalised(mix), shifts=0, overlap=OVERLAP)[0], mix)
+
+    @cache  # noqa: B019  # for as long as the process is there
+    def on_our_grid(self, song: str) -> Audio:
         """`apply_model`'s algorithm without the last segment where the one before covers it already."""
-        whole, length = normalised(mix), mix.length
+        import torch
+        from demucs.apply import TensorChunk, apply_model
+
+        mix, segment = decoded(Path(song)), self._segment
         weight = torch.cat([torch.arange(1, segment // 2 + 1), torch.arange(segment - segment // 2, 0, -1)])
-        weight = weight / weight.max()
-        out, weights = torch.zeros(len(demucs.sources), 2, length), torch.zeros(length)
-        for start in range(0, max(1, length - segment + stride), stride):
+        whole, length, weight = _normalised(mix), mix.length, weight / weight.max()
+        out, weights = torch.zeros(len(self.stems), 2, length), torch.zeros(length)
+        for start in range(0, max(1, length - segment + self._stride), self._stride):
             chunk = TensorChunk(whole, start, segment)
-            stems = apply_model(demucs, chunk, shifts=0, split=False)[0]
+            stems = apply_model(self._model, chunk, shifts=0, split=False)[0]
             out[..., start : start + segment] += weight[: chunk.length] * stems
             weights[start : start + segment] += weight[: chunk.length]
-        return back(out / weights, mix)
+        return _scaled(out / weights, mix)
 
-    @cache
-    def theirs(song: str) -> tuple[Audio, Decibels]:
-        """What does not depend on our precision: Demucs' stems of the song on our grid, and its SDR."""
-        return on_our_grid(decoded(Path(song))), _sdr(tuple(demucs.sources), by_demucs)
+
+def _normalised(mix: Mix) -> Any:
+    import torch
+
+    return ((torch.tensor(np.ascontiguousarray(mix.samples)) - mix.mean) / (mix.deviation + 1e-8))[None]
+
+
+def _scaled(out: Any, mix: Mix) -> Audio:
+    audio: Audio = (out * (mix.deviation + 1e-8) + mix.mean).numpy()
+    return audio
+
+
+def by_us(separator: Any, mix: Mix) -> Audio:
+    """As parts hold it: 24 bits at half amplitude, before any encoding."""
+    return (np.concatenate(list(separator.parts(mix)), -1) / SCALE).astype(np.float32)
+
+
+def main() -> None:
+    """Answers {song, precision, device} with agreement on the song, SDR on band12 (theirs too), and the precision."""
+    theirs = Theirs()
 
     def answer(song: str, precision: str, device: str) -> dict[str, Any]:
         from functions.separate.engine import Engine
 
-        reference, sdr = theirs(song)  # first: an engine on a GPU leaves one thread to what computes on the CPU
+        reference = theirs.on_our_grid(song)  # first: an engine on a GPU leaves one thread to what computes on the CPU
         ours = Engine(device, precision).separator(Separation(MODEL))
-
-        def by_us(mix: Mix) -> Audio:
-            """As parts hold it: 24 bits at half amplitude, before any encoding."""
-            return (np.concatenate(list(ours.parts(mix)), -1) / SCALE).astype(np.float32)
-
-        agreement = decibels(ours.stems, reference, by_us(decoded(Path(song))))
+        agreement = decibels(ours.stems, reference, by_us(ours, decoded(Path(song))))
         found = {"precision": ours.precision, "agreement_db": agreement}
-        return {**found, "sdr_db": _sdr(ours.stems, by_us), "sdr_demucs_db": sdr}
+        return {**found, "sdr_db": _sdr(ours.stems, partial(by_us, ours)), "sdr_demucs_db": theirs.sdr}
 
     serve(answer)
 
