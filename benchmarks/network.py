@@ -1,6 +1,7 @@
 """HTDemucs' forward alone, over one segment: ours beside the others, in turns in one run: `make bench-network`."""
 
 import argparse
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -15,13 +16,23 @@ from benchmarks.contenders import CONTENDERS, obtain_onnx
 
 GFLOP = 335.0  # of one segment of 7.8 s
 STOCK = "stock"
-GEMMS = ("float32", "bfloat16")
+
+
+def measurable(names: Collection[str]) -> list[str]:
+    """Stock, and those named; but none in bfloat16 where the processor only emulates that, a hundred times slower."""
+    from functions.separate.precision import choose
+
+    named = [one for one in CONTENDERS.values() if one.name in {STOCK, *names}]
+    if choose("fast", "cpu") == "fast":
+        return [one.name for one in named]
+    print("Nothing here is faster in bfloat16: what computes in it is left out.", flush=True)
+    return [one.name for one in named if one.precision == "float32"]
 
 
 def measure(names: list[str], rounds: int, threads: int) -> dict[str, Any]:
     """Every contender once in each round, after one that does not count; the machine's rate is taken between them."""
     times: dict[str, list[tuple[float, Run]]] = {name: [] for name in names}
-    rates: dict[str, list[float]] = {precision: [] for precision in GEMMS}
+    rates: dict[str, list[float]] = {CONTENDERS[name].precision: [] for name in names}
     with ExitStack() as stack, TemporaryDirectory() as folder:
         gemm = stack.enter_context(Child("benchmarks.gemm", environment=stock.environment(threads)))
         children, stems = {}, {}
@@ -96,7 +107,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=tuple(CONTENDERS), default=tuple(CONTENDERS))
     asked = parser.parse_args()
     obtain_onnx()
-    names = [name for name in CONTENDERS if name in {STOCK, *asked.only}]
+    names = measurable(asked.only)
     findings = report.Findings("network", threads=asked.threads)
 
     def contenders() -> dict[str, Any]:

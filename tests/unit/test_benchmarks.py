@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import network, report
 from benchmarks.service import Process
+from functions.separate import precision
 
 
 @pytest.fixture
@@ -58,3 +59,10 @@ def test_a_peak_that_the_kernel_does_not_count_is_unknown(tmp_path: Path, counte
     assert process.begin_peak() > 0
     assert math.isnan(process.peak())
     assert report.cell(report.rounded(process.peak())) == ""
+
+
+@pytest.mark.parametrize("faster", [True, False])
+def test_what_would_only_be_emulated_is_not_measured(faster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "_is_bf16_faster", lambda: faster)
+    names = network.measurable(["ours, exact", "ours, fast"])
+    assert names == ["stock", "ours, exact", *(["ours, fast"] if faster else [])]
