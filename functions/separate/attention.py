@@ -9,7 +9,7 @@ from torch.nn import functional
 from functions.separate.int8 import Linear8, linear
 from functions.separate.layers import State, part_of
 from functions.separate.norms import EPSILON, whole_norm
-from functions.separate.products import Linear, product
+from functions.separate.products import Linear, on_avx2, product
 
 ROWS = 672  # of scores that are made at a time, so that they stay in the processor's cache
 LOG2_E = 1 / math.log(2)
@@ -60,7 +60,7 @@ class Layer:
 
 def attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """softmax(q k') v of each head, of (batch, positions, channels); the query is scaled already."""
-    if query.is_cuda:
+    if query.is_cuda or on_avx2(query):
         query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
         return functional.scaled_dot_product_attention(query, key, value, scale=1.0).transpose(1, 2).flatten(2)
     return torch.stack([_attended(*each, heads) for each in zip(query, key, value, strict=True)])

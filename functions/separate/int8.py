@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from functions.separate.products import ONEDNN, Gated, Halves, Linear, Pair, gated_convolutions, is_coarse
+from functions.separate.products import ONEDNN, Gated, Halves, Linear, Pair, is_coarse
+from functions.separate.winograd import FewerProducts, gated_convolutions
 
 OPERATORS: Any = torch.ops.onednn
 HIGHEST = 127  # of an 8-bit integer with a sign
@@ -79,7 +80,7 @@ def linear(weight: Tensor, bias: Tensor, like: Tensor) -> Linear | Linear8:
 
 
 class GatedConvolutions8:
-    """`functions.separate.products.gated_convolutions`, some rows at a time.
+    """`functions.separate.winograd.gated_convolutions`, some rows at a time.
 
     Each piece of rows has a scale of its own, and is quantised, multiplied and gated while it is in the cache.
     """
@@ -127,7 +128,7 @@ class GatedConvolutions8:
         return out.permute(0, 2, 3, 1)
 
 
-def gated(halves: Halves, like: Tensor, padding: Pair) -> Gated | GatedConvolutions8:
+def gated(halves: Halves, like: Tensor, padding: Pair) -> Gated | FewerProducts | GatedConvolutions8:
     """In integers where they are quicker."""
     return (GatedConvolutions8 if is_quicker(like) else gated_convolutions)(halves, like, padding)
 

@@ -18,11 +18,11 @@ from functions.separate.products import (
     Linear,
     Pair,
     Transposed,
-    gated_convolutions,
     in_two,
     is_coarse,
     weight_in_two,
 )
+from functions.separate.winograd import gated_convolutions
 
 State = Mapping[str, Tensor]
 

@@ -12,6 +12,8 @@ from torch.nn import functional
 
 ONEDNN: Any = torch.ops.mkldnn if torch.backends.mkldnn.is_available() else None
 HAS_BFLOAT16 = bool(ONEDNN and ONEDNN._is_mkldnn_bf16_supported())  # of processors with AVX2 alone it takes none
+AVX2_ALONE = torch.backends.cpu.get_cpu_capability() == "AVX2"
+SINGLE = ((0, 0), (1, 1), (1, 1), 1)  # padding, stride, dilation and groups of a convolution over single positions
 ACTIVATIONS: Any = {"none": lambda x: x, "gelu": functional.gelu, "sigmoid": torch.sigmoid}
 Pair = tuple[int, int]
 Halves = Sequence[tuple[Tensor, Tensor]]  # weight and bias of a layer's values, and of their gate
@@ -27,13 +29,45 @@ def is_onednns(x: Tensor) -> bool:
     return bool(ONEDNN) and not x.is_cuda and (HAS_BFLOAT16 or x.dtype != torch.bfloat16)
 
 
+def on_avx2(x: Tensor) -> bool:
+    """Whether what is quickest is another: docs/decisions/2026-11-26-what-is-quicker-on-avx2.md."""
+    return AVX2_ALONE and x.dtype == torch.float32 and is_onednns(x)
+
+
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
     """x (..., inputs) by weight (outputs, inputs), and an activation of `ACTIVATIONS`."""
-    if is_onednns(x):
-        out: Tensor = ONEDNN._linear_pointwise(x, weight, bias, then, [], "none" if then == "gelu" else "")
-        return out
-    activated: Tensor = ACTIVATIONS[then](functional.linear(x, weight, bias))
-    return activated
+    if not is_onednns(x):
+        activated: Tensor = ACTIVATIONS[then](functional.linear(x, weight, bias))
+        return activated
+    after: Any = (then, [], "none" if then == "gelu" else "")
+    if not on_avx2(x):
+        return ONEDNN._linear_pointwise(x, weight, bias, *after)
+    out = ONEDNN._convolution_pointwise(_as_image(x), weight[..., None, None], bias, *SINGLE, *after)
+    return _as_rows(out, x)
+
+
+def product_with(attribute: str, x: Tensor, other: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x (..., inputs) by weight (outputs, inputs), and to it ("add") or times it ("mul") other (..., outputs)."""
+    if not is_onednns(x):
+        own = functional.linear(x, weight, bias)
+        return own.add_(other) if attribute == "add" else own.mul_(other)
+    if not on_avx2(x):
+        return ONEDNN._linear_pointwise.binary(x, other, weight, bias, attribute)
+    after: Any = (attribute, None, None, [], None)
+    out = ONEDNN._convolution_pointwise.binary(
+        _as_image(x), _as_image(other), weight[..., None, None], bias, *SINGLE, *after
+    )
+    return _as_rows(out, x)
+
+
+def _as_image(x: Tensor) -> Tensor:
+    """(..., channels) as (1, channels, 1, positions), in the same memory."""
+    return x.reshape(1, 1, -1, x.shape[-1]).permute(0, 3, 1, 2)
+
+
+def _as_rows(image: Tensor, like: Tensor) -> Tensor:
+    """And back."""
+    return image.permute(0, 2, 3, 1).view(*like.shape[:-1], image.shape[1])
 
 
 def in_two(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -69,17 +103,10 @@ class Linear:
         return product(x, self.weight, self.bias, then)
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
-        return self._with("add", x, other)
+        return product_with("add", x, other, self.weight, self.bias)
 
     def times(self, x: Tensor, other: Tensor) -> Tensor:
-        return self._with("mul", x, other)
-
-    def _with(self, attribute: str, x: Tensor, other: Tensor) -> Tensor:
-        if is_onednns(x):
-            out: Tensor = ONEDNN._linear_pointwise.binary(x, other, self.weight, self.bias, attribute)
-            return out
-        own = functional.linear(x, self.weight, self.bias)
-        return own.add_(other) if attribute == "add" else own.mul_(other)
+        return product_with("mul", x, other, self.weight, self.bias)
 
 
 class Convolution:
@@ -158,8 +185,3 @@ class Gated:
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.value.times(x, self.gate(x, "sigmoid"))
-
-
-def gated_convolutions(halves: Halves, like: Tensor, padding: Pair) -> Gated:
-    """Convolutions of stride 1."""
-    return Gated(*(Convolution(*half, like, padding=padding) for half in halves))

@@ -3,10 +3,16 @@
 import pytest
 import torch
 
+from functions.separate import products
 from functions.separate.attention import BOUND, ROWS, attention
 from tests.networks import EXACT, FAST, agreement
 
 HEADS, WIDTH = 3, 8
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["", "as on AVX2 alone"])
+def _processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "AVX2_ALONE", request.param)
 
 
 def defined(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

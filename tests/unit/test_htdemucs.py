@@ -21,6 +21,11 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "six stems": {"sources": [*"abcdef"]},
     "a length of no whole frames": {"segment": Fraction(20001, 44100)},
 }
+COMPUTED = {
+    "exact": (torch.float32, EXACT, False),
+    "exact, as on AVX2 alone": (torch.float32, EXACT, True),
+    "fast": (torch.bfloat16, FAST, False),
+}
 
 
 def noise(length: int, batch: int = 1) -> torch.Tensor:
@@ -28,8 +33,11 @@ def noise(length: int, batch: int = 1) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
-@pytest.mark.parametrize(("dtype", "at_least"), [(torch.float32, EXACT), (torch.bfloat16, FAST)], ids=["exact", "fast"])
-def test_it_is_demucs_forward(options: dict[str, Any], dtype: torch.dtype, at_least: float) -> None:
+@pytest.mark.parametrize(("dtype", "at_least", "avx2"), COMPUTED.values(), ids=COMPUTED)
+def test_it_is_demucs_forward(
+    options: dict[str, Any], dtype: torch.dtype, at_least: float, avx2: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "AVX2_ALONE", avx2)
     network = small(**options)
     forward = own(network, dtype)
     mix = noise(forward.length, batch=2)

@@ -7,7 +7,8 @@ from torch import Tensor
 from functions.separate import int8
 from functions.separate.attention import Layer
 from functions.separate.int8 import GatedConvolutions8, Linear8, gated, linear, quantised
-from functions.separate.products import Gated, Linear, gated_convolutions
+from functions.separate.products import Gated, Linear
+from functions.separate.winograd import gated_convolutions
 from tests.networks import agreement, own, small
 
 EXACT, FAST = torch.empty(0), torch.empty(0, dtype=torch.bfloat16)
@@ -112,7 +113,7 @@ def test_only_what_the_processor_is_quicker_at_is_in_integers(monkeypatch: pytes
     weight, bias = values(8, 8), values(8)
     halves = [(values(8, 8, 3, 3), bias)] * 2
     assert isinstance(linear(weight, bias, EXACT), Linear)
-    assert isinstance(gated(halves, EXACT, PADDING), Gated)
+    assert not isinstance(gated(halves, EXACT, PADDING), GatedConvolutions8)
     has = int8.is_quicker(FAST)
     assert isinstance(linear(weight, bias, FAST), Linear8) == has
     assert isinstance(gated(halves, FAST, PADDING), GatedConvolutions8) == has
