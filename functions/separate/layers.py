@@ -18,6 +18,7 @@ from functions.separate.products import (
     Linear,
     Pair,
     Transposed,
+    TransposedInPairs,
     in_two,
     is_coarse,
     weight_in_two,
@@ -54,8 +55,12 @@ class Decoder:
         weight = _over_two(state["conv_tr.weight"])
         across = _across(weight, stride)
         self.then = "none" if last else "gelu"
-        self.conv = Transposed(weight, state["conv_tr.bias"], like, across, _padding(weight, across))
-        frequencies = across[0] > 1
+        frequencies, cut = across[0] > 1, _padding(weight, across)
+        self.conv: Transposed | TransposedInPairs
+        if frequencies or like.is_cuda:
+            self.conv = Transposed(weight, state["conv_tr.bias"], like, across, cut)
+        else:
+            self.conv = TransposedInPairs(weight, state["conv_tr.bias"], like, stride, max(cut))
         self.residual = _residuals(state, like, finely=last and frequencies and is_coarse(like))
         halves = [(_over_two(weight), bias) for weight, bias in _halves(state, "rewrite")]
         around = (halves[0][0].shape[2] // 2, halves[0][0].shape[3] // 2)

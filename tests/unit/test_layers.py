@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from functions.separate.layers import Residual, State, channels_of
-from functions.separate.products import Linear, in_two, weight_in_two
+from functions.separate.products import Linear, Transposed, TransposedInPairs, in_two, weight_in_two
 from tests.networks import agreement, own, small
 
 CHANNELS, INNER = 16, 4
@@ -65,3 +65,14 @@ def test_numbers_in_two_are_multiplied_nearly_as_in_float32() -> None:
     # What comes out is rounded to 16 bits: of a sum that nearly vanishes the remainders are what is left.
     assert agreement(wanted, in_two(x, torch.bfloat16).float() @ layer.weight.float().T) > 85
     assert agreement(wanted, layer(in_two(x, torch.bfloat16)).float()) > 50
+
+
+@pytest.mark.parametrize("columns", [1, 2, 7])
+@pytest.mark.parametrize("then", ["none", "gelu"])
+def test_a_transposed_convolution_is_one_of_pairs(columns: int, then: str) -> None:
+    weight, bias, like = values(CHANNELS, INNER, 1, 8), values(INNER, seed=1), torch.empty(0)
+    x = values(2, CHANNELS, 1, columns).contiguous(memory_format=torch.channels_last)
+    wanted = Transposed(weight, bias, like, (1, 4), (0, 2))(x, then)
+    found = TransposedInPairs(weight, bias, like, 4, 2)(x, then)
+    assert found.shape == wanted.shape == (2, INNER, 1, 4 * columns)
+    assert torch.allclose(found, wanted, atol=1e-5)
