@@ -4,4 +4,10 @@
 trap 'told=1; kill $! 2> /dev/null' INT TERM
 python -m medley.serve "$1" &
 [ -z "$told" ] || kill $!
-while kill -0 $! 2> /dev/null; do wait $!; done
+wait $!
+code=$?
+while kill -0 $! 2> /dev/null; do # told to end, it waits no more, and Python may still have a song in work
+  wait $!
+  code=$?
+done
+exit $code

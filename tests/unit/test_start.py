@@ -66,3 +66,12 @@ def test_it_ends_as_python_does(started: Started) -> None:
     process = started("exit 7")
     eventually(lambda: process.poll() is not None)
     assert process.returncode == 7
+
+
+def test_it_ends_as_python_does_also_before_it_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "python").write_text("#!/bin/sh\nexit 7\n")
+    (tmp_path / "python").chmod(0o755)
+    (tmp_path / "slow.sh").write_text(START.read_text().replace("\n[ -z", "\nsleep 0.3\n[ -z"))
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert "sleep" in (tmp_path / "slow.sh").read_text()
+    assert subprocess.run(["sh", tmp_path / "slow.sh", "queue"], env=environment, check=False).returncode == 7
