@@ -30,7 +30,10 @@ def is_onednns(x: Tensor) -> bool:
 
 
 def on_avx2(x: Tensor) -> bool:
-    """Whether what is quickest is another: docs/decisions/2026-11-26-what-is-quicker-on-avx2.md."""
+    """Whether it is in float32 on a CPU with AVX2 alone, where other operators are quicker.
+
+    docs/decisions/2026-11-26-what-is-quicker-on-avx2.md has them.
+    """
     return AVX2_ALONE and x.dtype == torch.float32 and is_onednns(x)
 
 
@@ -180,8 +183,8 @@ class Transposed:
 class TransposedInPairs:
     """`Transposed` over the columns of one row, by a kernel of twice the stride: as a convolution of pairs of inputs.
 
-    Each pair makes `stride` outputs, which are its channels. To prepare its own for 86,000 columns takes oneDNN half a
-    second, in each thread.
+    Each pair makes `stride` columns, which are its channels. To prepare a transposed one over 86,000 columns takes
+    oneDNN half a second, in each thread.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, like: Tensor, stride: int, padding: int) -> None:
