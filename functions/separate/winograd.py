@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from functions.separate.products import Convolution, Gated, Halves, Pair, on_avx2
+from functions.separate.products import Convolution, Gated, Halves, Pair, by_rows, on_avx2
 
 TILE = 4  # positions that come of six products
 # Of which of a kernel's three weights each product's is the sum: G in the paper.
@@ -38,16 +38,13 @@ class FewerProducts:
 
     def __call__(self, x: Tensor) -> Tensor:
         """x and what comes out are (batch, channels, rows, positions) and lie in memory as channels_last."""
-        x = x.permute(0, 2, 3, 1)
-        out = torch.empty_like(x)
-        count = max(1, PIECE // x[0, 0].numel())
-        for start in range(0, x.shape[1], count):
-            some = out[:, start : start + count]
-            convolved = self._summed(self._multiplied(self._padded(x, start, some.shape[1])))
-            for offset, sums in enumerate(convolved):
-                those = some[:, :, offset::TILE]
-                torch.ops.aten.glu(sums[:, :, : those.shape[2]], -1, out=those)
-        return out.permute(0, 3, 1, 2)
+        return by_rows(x, PIECE, self._fill)
+
+    def _fill(self, x: Tensor, start: int, out: Tensor) -> None:
+        convolved = self._summed(self._multiplied(self._padded(x, start, out.shape[1])))
+        for offset, sums in enumerate(convolved):
+            those = out[:, :, offset::TILE]
+            torch.ops.aten.glu(sums[:, :, : those.shape[2]], -1, out=those)
 
     def _padded(self, x: Tensor, start: int, count: int) -> Tensor:
         """`count` rows of x with the rows around them, which are zero at the edges, and positions that make tiles."""
