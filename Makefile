@@ -1,11 +1,12 @@
 PYTHON ?= python3
 BIN    := .venv/bin
+KERNELS = $(wildcard functions/separate/kernels/*.?pp)
 SONG   ?= examples/slow_motion_dream.mp3
 
 # Of images and clusters. dev.local is no registry: Knative takes such images as they lie on its nodes.
 REGISTRY ?= dev.local
 # By content: other code is another tag and so a new revision, other manifests alone are not.
-TAG      ?= $(shell find functions medley requirements.lock -type f ! -path '*/__pycache__/*' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-12)
+TAG      ?= $(shell find functions medley requirements.lock -type f ! -path '*/__pycache__/*' ! -name '*.so' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-12)
 OVERLAY  ?= laptop
 BUILDER  ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool))))
 IMAGES    = $(patsubst functions/%/Dockerfile,%,$(wildcard functions/*/Dockerfile))
@@ -17,27 +18,29 @@ IMAGES    = $(patsubst functions/%/Dockerfile,%,$(wildcard functions/*/Dockerfil
 help:  ## What there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-song: .venv/ready  ## Separate SONG=path (an example without it): everything from nothing to stems on disk
+song: .venv/kernels  ## Separate SONG=path (an example without it): everything from nothing to stems on disk
 	$(BIN)/medley once "$(SONG)"
 
-up: .venv/ready  ## Run the service on this machine, at http://localhost:5000; ARGS="--port 5001"
+up: .venv/kernels  ## Run the service on this machine, at http://localhost:5000; ARGS="--port 5001"
 	$(BIN)/medley up $(ARGS)
 
-test: lint  ## Everything the tests need, then all tests
+test: lint .venv/kernels  ## Everything the tests need, then all tests
 	$(BIN)/pytest
 
-unit: .venv/ready  ## The quick tests, which need no server
+unit: .venv/kernels  ## The quick tests, which need no server
 	$(BIN)/pytest tests/unit
 
 lint: .venv/ready  ## Style, types and layers
 	$(BIN)/ruff format --check -q
 	$(BIN)/ruff check -q
+	$(BIN)/clang-format --dry-run -Werror $(KERNELS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: .venv/ready  ## Bring the code into shape
 	$(BIN)/ruff format -q
 	$(BIN)/ruff check -q --fix
+	$(BIN)/clang-format -i $(KERNELS)
 
 # uv marks every line with the platforms of [tool.uv] in pyproject.toml; those marks that only say so are left out.
 lock: .venv/ready  ## Pin the newest versions of all packages in requirements.lock
@@ -56,7 +59,7 @@ lock-benchmarks: .venv/ready  ## Pin what only benchmarks need in benchmarks/req
 	awk -F== 'NR == FNR { pinned[$$1]; next } !($$1 in pinned)' requirements.lock requirements.new > benchmarks/requirements.lock
 	rm requirements.new
 
-.venv/benchmarks: benchmarks/requirements.lock .venv/ready
+.venv/benchmarks: benchmarks/requirements.lock .venv/kernels
 	$(BIN)/pip install --disable-pip-version-check -q -c requirements.lock -r benchmarks/requirements.lock
 	touch $@
 
@@ -64,7 +67,7 @@ lock-benchmarks: .venv/ready  ## Pin what only benchmarks need in benchmarks/req
 ROUNDS_ = $(if $(ROUNDS),--rounds $(ROUNDS))
 ONLY_   = $(if $(ONLY),--only $(ONLY))
 
-bench-http: .venv/ready  ## Throughput, memory and start of the HTTP functions, beside the S3 server itself
+bench-http: .venv/kernels  ## Throughput, memory and start of the HTTP functions, beside the S3 server itself
 	$(BIN)/python -m benchmarks.http
 
 bench-separate: .venv/benchmarks  ## Separating SONG, beside stock Demucs; ROUNDS= of each, ONLY="whole warm quality writing"
@@ -94,6 +97,11 @@ clean: cluster-down  ## Remove what was built here; songs and stems stay
 	@echo "installing packages into .venv: a minute or two"
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements.lock
 	$(BIN)/pip install --disable-pip-version-check -q --no-deps -e .
+	touch $@
+
+# Beside the packages, as they are not the same for each processor and system.
+.venv/kernels: functions/separate/kernels/build.py $(KERNELS) .venv/ready
+	$(BIN)/python functions/separate/kernels/build.py
 	touch $@
 
 tag:  ## Print the TAG of this code's images
@@ -127,10 +135,10 @@ undeploy: manifests  ## Remove what `make deploy` made; songs and secrets stay
 cluster:  ## Run a Kubernetes with Knative and medley on this machine, for tests; needs root, Debian and Go
 	@tests/knative/cluster/up.sh
 
-test-cluster: .venv/ready  ## The tests that take what `make cluster` runs
+test-cluster: .venv/kernels  ## The tests that take what `make cluster` runs
 	@bash -c '. tests/knative/cluster/settings.sh && exec $(BIN)/pytest tests/knative/on_cluster'
 
-test-gpu: .venv/ready  ## The tests that take an NVIDIA GPU
+test-gpu: .venv/kernels  ## The tests that take an NVIDIA GPU
 	$(BIN)/pytest tests/on_gpu
 
 cluster-down:  ## Stop it and remove what it has stored

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from functions.separate import kernels
 from functions.separate.int8 import Linear8, linear
-from functions.separate.layers import State, part_of
+from functions.separate.layers import part_of
 from functions.separate.norms import EPSILON, whole_norm
-from functions.separate.products import Linear, on_avx2, product
+from functions.separate.panels import LinearInPanels
+from functions.separate.products import Linear, State, product
 
 ROWS = 672  # of scores that are made at a time, so that they stay in the processor's cache
 LOG2_E = 1 / math.log(2)
@@ -60,7 +62,9 @@ class Layer:
 
 def attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """softmax(q k') v of each head, of (batch, positions, channels); the query is scaled already."""
-    if query.is_cuda or on_avx2(query):
+    if kernels.ready(query) and query.shape[-1] // heads in kernels.HEADS:
+        return kernels.attention(query, key, value, heads)
+    if query.is_cuda:
         query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
         return functional.scaled_dot_product_attention(query, key, value, scale=1.0).transpose(1, 2).flatten(2)
     return torch.stack([_attended(*each, heads) for each in zip(query, key, value, strict=True)])
@@ -94,7 +98,7 @@ def _by_powers(scores: Tensor, values: Tensor) -> Tensor:
     return product(powers, values).div_(powers.sum(-1, keepdim=True))
 
 
-def _scaled(state: State, name: str, scale: Tensor, like: Tensor) -> Linear | Linear8:
+def _scaled(state: State, name: str, scale: Tensor, like: Tensor) -> Linear | LinearInPanels | Linear8:
     """A linear layer with the `LayerScale` after it."""
     scale = scale.float()
     return linear(state[f"{name}.weight"].float() * scale[:, None], state[f"{name}.bias"].float() * scale, like)

@@ -4,6 +4,7 @@ import threading
 
 import torch
 
+from functions.separate import kernels
 from functions.separate.allocator import keep_memory
 from functions.separate.devices import device_of
 from functions.separate.faults import told_apart
@@ -31,6 +32,8 @@ class Engine:
         self._loaded: tuple[tuple[str, str], Ensemble] | None = None
         self._lock = threading.Lock()
         logs.info(f"computing on {self._device.name}", asked=device, found=about)
+        if self._device.name == "cpu" and kernels.missing():
+            logs.info("layers are not compiled and take half as long again", how="functions/separate/kernels/build.py")
 
     def separator(self, separation: Separation, seed: str = "", begun: str = "", *, exactly: bool = False) -> Separator:
         """For one song; `begun` is the recipe of the parts that there are of it, which is kept to where that can be.

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from functions.separate.attention import Layer, Norm, position_1d, position_2d
-from functions.separate.layers import Decoder, Encoder, State, channels_of, part_of, rows_of
-from functions.separate.products import Linear
+from functions.separate.layers import Decoder, Encoder, part_of
+from functions.separate.panels import LinearInPanels, linear
+from functions.separate.products import Linear, State, channels_of, rows_of
 from functions.separate.stft import Stft
 
 EPSILON = 1e-5  # demucs adds it to deviations
@@ -91,8 +92,8 @@ class Forward:
         )
         self._positions: dict[tuple[int, int], Tensor] = {}
 
-    def _linear(self, state: State, name: str) -> Linear:
-        return Linear(state[f"{name}.weight"], state[f"{name}.bias"], self.like)
+    def _linear(self, state: State, name: str) -> Linear | LinearInPanels:
+        return linear(state[f"{name}.weight"], state[f"{name}.bias"], self.like)
 
     def _embedded_frequencies(self, state: State) -> Tensor | None:
         """What is added after the first layer of the frequency branch, (bins, 1, channels)."""

@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from functions.separate import panels
+from functions.separate.panels import LinearInPanels
 from functions.separate.products import ONEDNN, Gated, Halves, Linear, Pair, by_rows, is_coarse
-from functions.separate.winograd import FewerProducts, gated_convolutions
+from functions.separate.winograd import GatedInTiles, gated_convolutions
 
 OPERATORS: Any = torch.ops.onednn
 HIGHEST = 127  # of an 8-bit integer with a sign
@@ -74,9 +76,9 @@ class Linear8:
         return out
 
 
-def linear(weight: Tensor, bias: Tensor, like: Tensor) -> Linear | Linear8:
+def linear(weight: Tensor, bias: Tensor, like: Tensor) -> Linear | LinearInPanels | Linear8:
     """In integers where they are quicker; it takes what its own `prepared` makes of values."""
-    return (Linear8 if is_quicker(like) else Linear)(weight, bias, like)
+    return Linear8(weight, bias, like) if is_quicker(like) else panels.linear(weight, bias, like)
 
 
 class GatedConvolutions8:
@@ -125,7 +127,7 @@ class GatedConvolutions8:
         return out.permute(0, 2, 3, 1)
 
 
-def gated(halves: Halves, like: Tensor, padding: Pair) -> Gated | FewerProducts | GatedConvolutions8:
+def gated(halves: Halves, like: Tensor, padding: Pair) -> Gated | GatedInTiles | GatedConvolutions8:
     """In integers where they are quicker."""
     return (GatedConvolutions8 if is_quicker(like) else gated_convolutions)(halves, like, padding)
 

@@ -3,7 +3,7 @@
 On a CPU they are oneDNN's: PyTorch hands float32 products to MKL, which has half the speed on AMD's with AVX-512.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,11 +12,20 @@ from torch.nn import functional
 
 ONEDNN: Any = torch.ops.mkldnn if torch.backends.mkldnn.is_available() else None
 HAS_BFLOAT16 = bool(ONEDNN and ONEDNN._is_mkldnn_bf16_supported())  # of processors with AVX2 alone it takes none
-AVX2_ALONE = torch.backends.cpu.get_cpu_capability() == "AVX2"
-SINGLE = ((0, 0), (1, 1), (1, 1), 1)  # padding, stride, dilation and groups of a convolution over single positions
 ACTIVATIONS: Any = {"none": lambda x: x, "gelu": functional.gelu, "sigmoid": torch.sigmoid}
+State = Mapping[str, Tensor]  # weights by their names
 Pair = tuple[int, int]
 Halves = Sequence[tuple[Tensor, Tensor]]  # weight and bias of a layer's values, and of their gate
+
+
+def channels_of(x: Tensor) -> Tensor:
+    """(batch, channels, rows, positions) as (batch, rows, positions, channels), in the same memory."""
+    return x.permute(0, 2, 3, 1)
+
+
+def rows_of(x: Tensor) -> Tensor:
+    """And back."""
+    return x.permute(0, 3, 1, 2)
 
 
 def is_coarse(like: Tensor) -> bool:
@@ -29,24 +38,13 @@ def is_onednns(x: Tensor) -> bool:
     return bool(ONEDNN) and not x.is_cuda and (HAS_BFLOAT16 or x.dtype != torch.bfloat16)
 
 
-def on_avx2(x: Tensor) -> bool:
-    """Whether it is in float32 on a CPU with AVX2 alone, where other operators are quicker.
-
-    docs/decisions/2026-11-26-what-is-quicker-on-avx2.md has them.
-    """
-    return AVX2_ALONE and x.dtype == torch.float32 and is_onednns(x)
-
-
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
     """x (..., inputs) by weight (outputs, inputs), and an activation of `ACTIVATIONS`."""
     if not is_onednns(x):
         activated: Tensor = ACTIVATIONS[then](functional.linear(x, weight, bias))
         return activated
     after: Any = (then, [], "none" if then == "gelu" else "")
-    if not on_avx2(x):
-        return ONEDNN._linear_pointwise(x, weight, bias, *after)
-    out = ONEDNN._convolution_pointwise(_as_image(x), weight[..., None, None], bias, *SINGLE, *after)
-    return _as_rows(out, x)
+    return ONEDNN._linear_pointwise(x, weight, bias, *after)
 
 
 def product_with(attribute: str, x: Tensor, other: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -54,23 +52,7 @@ def product_with(attribute: str, x: Tensor, other: Tensor, weight: Tensor, bias:
     if not is_onednns(x):
         own = functional.linear(x, weight, bias)
         return own.add_(other) if attribute == "add" else own.mul_(other)
-    if not on_avx2(x):
-        return ONEDNN._linear_pointwise.binary(x, other, weight, bias, attribute)
-    after: Any = (attribute, None, None, [], None)
-    out = ONEDNN._convolution_pointwise.binary(
-        _as_image(x), _as_image(other), weight[..., None, None], bias, *SINGLE, *after
-    )
-    return _as_rows(out, x)
-
-
-def _as_image(x: Tensor) -> Tensor:
-    """(..., channels) as (1, channels, 1, positions), in the same memory."""
-    return x.reshape(1, 1, -1, x.shape[-1]).permute(0, 3, 1, 2)
-
-
-def _as_rows(image: Tensor, like: Tensor) -> Tensor:
-    """And back."""
-    return image.permute(0, 2, 3, 1).view(*like.shape[:-1], image.shape[1])
+    return ONEDNN._linear_pointwise.binary(x, other, weight, bias, attribute)
 
 
 def in_two(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -1,20 +1,20 @@
-"""Convolutions of three positions in half of the products, for processors on which those take longest.
+"""Convolutions in fewer products, for processors on which those take longest: Winograd's, by compiled kernels.
 
-Winograd's F(4, 3): four positions by three weights are six products, and sums before and after them. (Lavin, Gray, Fast
-Algorithms for Convolutional Neural Networks, 2016.) It is done along positions only: across rows as well sums would
-take longer than the products that they save.
+Some outputs side by side are sums of fewer products than they have weights. Each product is of a sum of inputs and a
+sum of weights, and those of weights are made once. (Lavin, Gray, Fast Algorithms for Convolutional Neural Networks,
+2016.)
 """
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from functions.separate.products import Convolution, Gated, Halves, Pair, by_rows, on_avx2
+from functions.separate import kernels
+from functions.separate.kernels import PANEL, VECTOR, Side
+from functions.separate.products import Convolution, Gated, Halves, Pair, channels_of, rows_of
 
-TILE = 4  # positions that come of six products
-# Of which of a kernel's three weights each product's is the sum: G in the paper.
-WEIGHTS = (
+STRIDE = 4
+# Of which weights each product's is the sum, G in the paper: for four outputs of a kernel of three, and of two.
+OF_THREE = (
     (1 / 4, 0, 0),
     (-1 / 6, -1 / 6, -1 / 6),
     (-1 / 6, 1 / 6, -1 / 6),
@@ -22,72 +22,78 @@ WEIGHTS = (
     (1 / 24, -1 / 12, 1 / 6),
     (0, 0, 1),
 )
-PIECE = 1 << 20  # values of rows that are computed at a time, so that they and their sums stay in the cache
+OF_TWO = ((1 / 2, 0), (-1 / 2, -1 / 2), (-1 / 6, 1 / 6), (1 / 6, 1 / 3), (0, 1))
 
 
-class FewerProducts:
-    """`Gated` convolutions of stride 1 whose kernels are three positions wide, some rows at a time."""
+class GatedInTiles:
+    """`Gated` convolutions of stride 1, 3 x 3 in tiles of 4 x 4 outputs or 1 x 3 in tiles of 4.
 
-    def __init__(self, halves: Halves, like: Tensor, padding: Pair) -> None:
+    That leaves a quarter of the products, or half of them.
+    """
+
+    def __init__(self, halves: Halves) -> None:
         weight, bias = map(torch.cat, zip(*halves, strict=True))
-        six = torch.einsum("ik,ocrk->iocr", torch.tensor(WEIGHTS, dtype=torch.float64), weight.double())
-        # The second product is in each of the four sums once, so that the bias may be in it.
-        biases = [bias if number == 1 else torch.zeros_like(bias) for number in range(len(six))]
-        self._products = [Convolution(one[..., None], two, like) for one, two in zip(six, biases, strict=True)]
-        self._rows = padding[0]
+        sums = torch.tensor(OF_THREE, dtype=torch.float64)
+        across = sums if weight.shape[2] == 3 else torch.ones(1, 1, dtype=torch.float64)
+        products = torch.einsum("ir,js,ocrs->ijco", across, sums, weight.double()).flatten(0, 1)
+        self._weight = kernels.panels(kernels.in_turns(products.float()))
+        self._bias = kernels.in_turns(bias.float())
 
     def __call__(self, x: Tensor) -> Tensor:
         """x and what comes out are (batch, channels, rows, positions) and lie in memory as channels_last."""
-        return by_rows(x, PIECE, self._fill)
+        return rows_of(kernels.gated_convolution(channels_of(x), self._weight, self._bias))
 
-    def _fill(self, x: Tensor, start: int, out: Tensor) -> None:
-        convolved = self._summed(self._multiplied(self._padded(x, start, out.shape[1])))
-        for offset, sums in enumerate(convolved):
-            those = out[:, :, offset::TILE]
-            torch.ops.aten.glu(sums[:, :, : those.shape[2]], -1, out=those)
 
-    def _padded(self, x: Tensor, start: int, count: int) -> Tensor:
-        """`count` rows of x with the rows around them, which are zero at the edges, and positions that make tiles."""
-        rows, (batch, _, positions, channels) = self._rows, x.shape
-        first, end = max(0, start - rows), min(x.shape[1], start + count + rows)
-        padded = x.new_zeros(batch, count + 2 * rows, positions + -positions % TILE + 2, channels)
-        above = first - start + rows
-        padded[:, above : above + end - first, 1 : positions + 1] = x[:, first:end]
-        return padded
+class InFours:
+    """A convolution of stride 4 by kernels of 8, in tiles of 4 outputs: five eighths of the products.
 
-    def _multiplied(self, x: Tensor) -> list[Tensor]:
-        """The six products of tiles, (batch, rows, tiles, outputs): of sums that B in the paper tells."""
-        tiles = x.shape[2] - 2
-        x0, x1, x2, x3, x4, x5 = (x[:, :, offset : offset + tiles : TILE] for offset in range(6))
-        even, odd = torch.sub(x4, x2, alpha=4), torch.sub(x3, x1, alpha=4)
-        even_2, odd_2 = x4 - x2, x3 - x1
-        sums = (
-            torch.add(even, x0, alpha=4).sub_(x2),
-            even + odd,
-            even - odd,
-            torch.add(even_2, odd_2, alpha=2),
-            torch.sub(even_2, odd_2, alpha=2),
-            (x5 - odd).sub_(x3, alpha=4),
-        )
-        each = zip(self._products, sums, strict=True)
-        return [product(one.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) for product, one in each]
+    Four inputs taken as one of four times the channels leave kernels of two. Likewise four outputs of a transposed one.
+    """
 
-    @staticmethod
-    def _summed(products: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The positions that are first, second, third and fourth of a tile: A in the paper. Uses the products up."""
-        first, second, third, fourth, fifth, sixth = products
-        plus, minus = second + third, second.sub_(third)
-        plus_2, minus_2 = fourth + fifth, fourth.sub_(fifth)
-        return (
-            first.add_(plus).add_(plus_2),
-            torch.add(minus, minus_2, alpha=2),
-            plus.add_(plus_2, alpha=4),
-            sixth.add_(minus).add_(minus_2, alpha=8),
+    def __init__(self, weight: Tensor, bias: Tensor, *, over_rows: bool, transposed: bool) -> None:
+        """weight (outputs, inputs, 8), or of a transposed one (inputs, outputs, 8)."""
+        self._over_rows, self._transposed = over_rows, transposed
+        first, second = weight.double().permute(2, 0, 1).split(STRIDE)
+        if transposed:  # outputs are of the group before them by the second four, and of their own by the first
+            pairs = torch.stack([second, first]).permute(0, 2, 1, 3).flatten(2)
+        else:
+            pairs = torch.stack([first, second]).permute(0, 1, 3, 2).flatten(1, 2)
+        self._weight = kernels.panels(torch.einsum("ij,jkn->ikn", torch.tensor(OF_TWO, dtype=torch.float64), pairs))
+        self._bias = bias.float().contiguous()
+
+    def __call__(self, x: Tensor, then: str = "none") -> Tensor:
+        """x and what comes out are as those of `GatedInTiles`; after it is "none" or "gelu"."""
+        x = self._turned(channels_of(x))
+        _, length, lines, inputs = x.shape
+        outputs = len(self._bias)
+        if self._transposed:
+            of, to = Side(length, lines, inputs, 1, -1), Side(length * STRIDE, lines, outputs, STRIDE, -STRIDE // 2)
+            groups = length + 1
+        else:
+            groups = length // STRIDE
+            of, to = Side(length, lines, inputs, STRIDE, -STRIDE // 2), Side(groups, lines, outputs, 1, 0)
+        gelu = then == "gelu"
+        return rows_of(
+            self._turned(kernels.strided_convolution(x, self._weight, self._bias, to, of, groups, gelu=gelu))
         )
 
+    def _turned(self, x: Tensor) -> Tensor:
+        """(batch, rows, positions, channels), with what it is along first of the two."""
+        return x if self._over_rows else x.transpose(1, 2)
 
-def gated_convolutions(halves: Halves, like: Tensor, padding: Pair) -> Gated | FewerProducts:
-    """Convolutions of stride 1, in fewer products where that is quicker."""
-    if on_avx2(like) and halves[0][0].shape[2:] == (3, 3):
-        return FewerProducts(halves, like, padding)
+
+def gated_convolutions(halves: Halves, like: Tensor, padding: Pair) -> Gated | GatedInTiles:
+    """Convolutions of stride 1, in tiles where that is quicker."""
+    channels, *size = halves[0][0].shape[1:]
+    if kernels.ready(like) and size in ([3, 3], [1, 3]) and channels % VECTOR == 0:
+        return GatedInTiles(halves)
     return Gated(*(Convolution(*half, like, padding=padding) for half in halves))
+
+
+def in_fours(weight: Tensor, bias: Tensor, like: Tensor, stride: int, *, transposed: bool = False) -> InFours | None:
+    """`InFours` where it can be, and is quicker; a kernel over rows has a dimension more."""
+    inputs, outputs = weight.shape[:2] if transposed else weight.shape[1::-1]
+    fit = inputs % VECTOR == 0 and outputs % VECTOR == 0 and (STRIDE * outputs if transposed else outputs) % PANEL == 0
+    if not kernels.ready(like) or not fit or stride != STRIDE or weight[0, 0].numel() != 2 * STRIDE:
+        return None
+    return InFours(weight.flatten(2), bias, over_rows=weight.dim() == 4, transposed=transposed)

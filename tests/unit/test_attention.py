@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from functions.separate import products
+from functions.separate import kernels
 from functions.separate.attention import BOUND, ROWS, attention
 from tests.networks import EXACT, FAST, agreement
 
-HEADS, WIDTH = 3, 8
+HEADS, WIDTH = 3, 16
 
 
-@pytest.fixture(autouse=True, params=[False, True], ids=["", "as on AVX2 alone"])
-def _processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "AVX2_ALONE", request.param)
+@pytest.fixture(autouse=True, params=["plain", "compiled"])
+def _layers(request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue(request.param)
 
 
 def defined(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -33,6 +33,15 @@ def given(largest: list[float], queries: int, keys: int) -> tuple[torch.Tensor, 
 @pytest.mark.parametrize(("queries", "keys"), [(5, 7), (ROWS + 1, 300)])
 def test_attention_is_as_defined_however_large_the_scores(largest: list[float], queries: int, keys: int) -> None:
     query, key, value = given(largest, queries, keys)
+    result = attention(query, key, value, HEADS)
+    assert agreement(defined(query, key, value)[:, None], result[:, None]) >= EXACT
+
+
+def test_compiled_attention_of_heads_of_other_widths_is_left_to_operators(
+    compiled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "HEADS", range(0))
+    query, key, value = given([0.1, 1, 10], 5, 7)
     result = attention(query, key, value, HEADS)
     assert agreement(defined(query, key, value)[:, None], result[:, None]) >= EXACT
 

@@ -22,9 +22,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "a length of no whole frames": {"segment": Fraction(20001, 44100)},
 }
 COMPUTED = {
-    "exact": (torch.float32, EXACT, False),
-    "exact, as on AVX2 alone": (torch.float32, EXACT, True),
-    "fast": (torch.bfloat16, FAST, False),
+    "exact": (torch.float32, EXACT, "plain"),
+    "exact, compiled": (torch.float32, EXACT, "compiled"),
+    "fast": (torch.bfloat16, FAST, "plain"),
 }
 
 
@@ -33,11 +33,11 @@ def noise(length: int, batch: int = 1) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
-@pytest.mark.parametrize(("dtype", "at_least", "avx2"), COMPUTED.values(), ids=COMPUTED)
+@pytest.mark.parametrize(("dtype", "at_least", "layers"), COMPUTED.values(), ids=COMPUTED)
 def test_it_is_demucs_forward(
-    options: dict[str, Any], dtype: torch.dtype, at_least: float, avx2: bool, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], dtype: torch.dtype, at_least: float, layers: str, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr(products, "AVX2_ALONE", avx2)
+    request.getfixturevalue(layers)
     network = small(**options)
     forward = own(network, dtype)
     mix = noise(forward.length, batch=2)
@@ -45,7 +45,7 @@ def test_it_is_demucs_forward(
         assert agreement(network(mix), forward(mix)) >= at_least
 
 
-def test_it_is_the_same_where_there_is_no_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_the_same_where_there_is_no_onednn(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "ONEDNN", None)
     network = small()
     mix = noise(22050, batch=2)

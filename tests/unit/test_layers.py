@@ -4,8 +4,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from functions.separate.layers import Residual, State, channels_of
-from functions.separate.products import Linear, Transposed, TransposedInPairs, in_two, weight_in_two
+from functions.separate.products import (
+    Linear,
+    State,
+    Transposed,
+    TransposedInPairs,
+    channels_of,
+    in_two,
+    weight_in_two,
+)
+from functions.separate.residual import Residual
 from tests.networks import agreement, own, small
 
 CHANNELS, INNER = 16, 4
@@ -51,11 +59,11 @@ def test_what_is_quiet_beside_a_bias_is_not_rounded_away(finely: bool) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["exact", "fast"])
-def test_the_last_layer_of_the_frequencies_goes_on_finely(dtype: torch.dtype) -> None:
+def test_the_last_layer_of_the_frequencies_goes_on_finely(dtype: torch.dtype, plain: None) -> None:
     forward = own(small(), dtype)
     layers = [layer for branch in (forward.encoder, forward.tencoder, forward.tdecoder) for layer in branch]
-    assert not any(residual.finely for layer in [*layers, *forward.decoder[:-1]] for residual in layer.residual)
-    assert all(residual.finely == (dtype == torch.bfloat16) for residual in forward.decoder[-1].residual)
+    assert not any(residual.finely for layer in [*layers, *forward.decoder[:-1]] for residual in layer.branches)
+    assert all(residual.finely == (dtype == torch.bfloat16) for residual in forward.decoder[-1].branches)
 
 
 def test_numbers_in_two_are_multiplied_nearly_as_in_float32() -> None:
