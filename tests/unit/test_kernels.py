@@ -145,7 +145,7 @@ def test_residual_branches(hidden: int, dilation: int, rows: int, positions: int
 @pytest.mark.parametrize("positions", [50, 3000])
 def test_a_residual_branch_of_what_is_quiet_beside_a_bias(positions: int) -> None:
     """That is, of what numbers leave of it: the sums' rounding is not to take that away too."""
-    state, x = {**branch(CHANNELS, 2), "0.bias": torch.full((2,), 30.0)}, song(1, CHANNELS, 1, positions) / 100
+    state, x = {**branch(CHANNELS, 2), "0.bias": torch.full((2,), 300.0)}, song(1, CHANNELS, 1, positions) / 100
     found = residual(state, 1, LIKE)(x.clone(memory_format=torch.preserve_format)) - x
     wanted = branched(state, x[:, :, 0], 1)
     assert agreement(wanted[:, None], found.permute(0, 2, 1, 3)) > 50
