@@ -22,7 +22,6 @@ FLAT = 6  # products of a tile of one row
 HEADS = range(PANEL, 64 + 1, PANEL)  # channels that one may have
 MOST_INNER = 48  # channels of a residual branch
 
-
 AT, INT, LONG, FLOAT, BOOL = ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_float, ctypes.c_bool
 
 
@@ -98,9 +97,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor, then: str = "none", other: T
     """x (..., inputs) by weight (panels, inputs, PANEL), then what is of `THEN`; or plus other (..., outputs)."""
     x, outputs = x.contiguous(), len(bias)
     out = x.new_empty(*x.shape[:-1], outputs // 2 if then == "gate" else outputs)
-    added = None if other is None else other.contiguous()
-    at = None if added is None else added.data_ptr()
-    _call("linear", *_at(out, x, weight, bias), at, THEN[then], x.shape[:-1].numel(), x.shape[-1], outputs)
+    added = [None] if other is None else _at(other := other.contiguous())
+    _call("linear", *_at(out, x, weight, bias), *added, THEN[then], x.shape[:-1].numel(), x.shape[-1], outputs)
     return out
 
 

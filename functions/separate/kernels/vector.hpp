@@ -13,6 +13,7 @@ typedef int32_t i8 __attribute__((vector_size(32)));
 
 // Of a vector; of two side by side, which weights are packed by; rows of such that AVX2 has registers to sum up.
 enum { WIDTH = 8, PANEL = 2 * WIDTH, ROWS = 6 };
+enum { MOST_THREADS = 64 };  // layers are too small for more
 
 INLINE v8 load(const float* from) { return *(const v8*)from; }
 INLINE void store(float* to, v8 x) { *(v8*)to = x; }
@@ -104,8 +105,8 @@ static bool parallel(long threads, long count, const Body& body) {
       own->done = own->begin == own->end || (*own->body)(own->begin, own->end);
       return nullptr;
     }
-  } shares[64];
-  threads = least(least(threads, count), 64);
+  } shares[MOST_THREADS];
+  threads = least(least(threads, count), MOST_THREADS);
   if (threads < 2) return body(0, count);
   for (long t = threads - 1; t >= 0; t--) {
     shares[t] = {&body, count * t / threads, count * (t + 1) / threads, false, false, {}};
