@@ -67,7 +67,7 @@ lock-benchmarks: .venv/ready  ## Pin what only benchmarks need in benchmarks/req
 ROUNDS_ = $(if $(ROUNDS),--rounds $(ROUNDS))
 ONLY_   = $(if $(ONLY),--only $(ONLY))
 
-bench-http: .venv/kernels  ## Throughput, memory and start of the HTTP functions, beside the S3 server itself
+bench-http: .venv/ready  ## Throughput, memory and start of the HTTP functions, beside the S3 server itself
 	$(BIN)/python -m benchmarks.http
 
 bench-separate: .venv/benchmarks  ## Separating SONG, beside stock Demucs; ROUNDS= of each, ONLY="whole warm quality writing"
@@ -135,10 +135,10 @@ undeploy: manifests  ## Remove what `make deploy` made; songs and secrets stay
 cluster:  ## Run a Kubernetes with Knative and medley on this machine, for tests; needs root, Debian and Go
 	@tests/knative/cluster/up.sh
 
-test-cluster: .venv/kernels  ## The tests that take what `make cluster` runs
+test-cluster: .venv/ready  ## The tests that take what `make cluster` runs
 	@bash -c '. tests/knative/cluster/settings.sh && exec $(BIN)/pytest tests/knative/on_cluster'
 
-test-gpu: .venv/kernels  ## The tests that take an NVIDIA GPU
+test-gpu: .venv/ready  ## The tests that take an NVIDIA GPU
 	$(BIN)/pytest tests/on_gpu
 
 cluster-down:  ## Stop it and remove what it has stored

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from functions.separate import panels
 from functions.separate.panels import LinearInPanels
-from functions.separate.products import ONEDNN, Gated, Halves, Linear, Pair, by_rows, is_coarse
+from functions.separate.products import ONEDNN, Gated, Halves, Linear, Pair, is_coarse
 from functions.separate.winograd import GatedInTiles, gated_convolutions
 
 OPERATORS: Any = torch.ops.onednn
@@ -96,10 +96,13 @@ class GatedConvolutions8:
 
     def __call__(self, x: Tensor) -> Tensor:
         """x and what comes out are (batch, channels, rows, positions) and lie in memory as channels_last."""
-        return by_rows(x, PIECE, self._fill)
-
-    def _fill(self, x: Tensor, start: int, out: Tensor) -> None:
-        torch.ops.aten.glu(self._convolved(self._padded(x, start, out.shape[1])), -1, out=out)
+        x = x.permute(0, 2, 3, 1)
+        out = torch.empty_like(x)
+        count = max(1, PIECE // x[0, 0].numel())
+        for start in range(0, x.shape[1], count):
+            some = out[:, start : start + count]
+            torch.ops.aten.glu(self._convolved(self._padded(x, start, some.shape[1])), -1, out=some)
+        return out.permute(0, 3, 1, 2)
 
     def _padded(self, x: Tensor, start: int, count: int) -> Quantised:
         """`count` rows of x (batch, rows, positions, channels) with what is around them, which is zero at the edges."""

@@ -3,7 +3,7 @@
 On a CPU they are oneDNN's: PyTorch hands float32 products to MKL, which has half the speed on AMD's with AVX-512.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -188,17 +188,3 @@ class Gated:
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.value.times(x, self.gate(x, "sigmoid"))
-
-
-def by_rows(x: Tensor, values: int, fill: Callable[[Tensor, int, Tensor], None]) -> Tensor:
-    """What `fill` makes of x, some rows at a time; both are (batch, channels, rows, positions), as channels_last.
-
-    It is given x as (batch, rows, positions, channels), and from which row on which rows of the result to write, so
-    many that they have `values` values.
-    """
-    x = x.permute(0, 2, 3, 1)
-    out = torch.empty_like(x)
-    count = max(1, values // x[0, 0].numel())
-    for start in range(0, x.shape[1], count):
-        fill(x, start, out[:, start : start + count])
-    return out.permute(0, 3, 1, 2)

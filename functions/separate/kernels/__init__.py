@@ -19,8 +19,8 @@ VECTOR = 8  # channels that are computed at a time: layers have a multiple of th
 PANEL = 16  # outputs that lie side by side in a packed weight
 THEN = {"none": 0, "gelu": 1, "gate": 2}  # what follows a linear layer; values and their gates are in turns
 FLAT = 6  # products of a tile of one row
-HEADS = range(PANEL, 64 + 1, PANEL)  # channels that one may have
-MOST_INNER = 48  # channels of a residual branch
+HEADS = range(PANEL, 64 + 1, PANEL)  # channels that one may have: up to WIDEST of attention.cpp
+MOST_INNER = 48  # channels of a residual branch: MOST of residual.cpp
 
 AT, INT, LONG, FLOAT, BOOL = ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_float, ctypes.c_bool
 
