@@ -15,8 +15,8 @@ def _layers(request: pytest.FixtureRequest) -> None:
     request.getfixturevalue(request.param)
 
 
-def defined(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    query, key, value = (x.double().unflatten(-1, (HEADS, -1)).transpose(1, 2) for x in (query, key, value))
+def defined(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int = HEADS) -> torch.Tensor:
+    query, key, value = (x.double().unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
     return ((query @ key.transpose(2, 3)).softmax(-1) @ value).transpose(1, 2).flatten(2)
 
 
@@ -37,13 +37,12 @@ def test_attention_is_as_defined_however_large_the_scores(largest: list[float], 
     assert agreement(defined(query, key, value)[:, None], result[:, None]) >= EXACT
 
 
-def test_compiled_attention_of_heads_of_other_widths_is_left_to_operators(
-    compiled: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kernels, "HEADS", range(0))
-    query, key, value = given([0.1, 1, 10], 5, 7)
-    result = attention(query, key, value, HEADS)
-    assert agreement(defined(query, key, value)[:, None], result[:, None]) >= EXACT
+def test_heads_of_widths_that_are_not_compiled_are_left_to_operators() -> None:
+    query, key, value = given([0.1, 1, 10], 5, 300)
+    heads = HEADS * 2
+    assert WIDTH // 2 not in kernels.HEADS
+    result = attention(query, key, value, heads)
+    assert agreement(defined(query, key, value, heads)[:, None], result[:, None]) >= EXACT
 
 
 def test_attention_in_16_bits_is_close_to_it() -> None:
