@@ -16,6 +16,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from functions.separate.htdemucs import KLASS, Forward, shape_of
+from functions.separate.importing import complete
 from functions.separate.networks import Demucs, Ensemble, Maker, Network, Own
 from functions.separate.precision import dtype_of
 from functions.separate.weights import find, folder_of
@@ -59,6 +60,7 @@ def _told(stems: Sequence[str], samplerate: int) -> str:
 
 def _found(model: str, device: str, precision: str, weights_dir: str) -> Ensemble:
     if made := entry_points(group=SEPARATORS, name=model):
+        complete()
         maker: Maker = next(iter(made)).load()
         return maker(device, precision)
     if model == UNTRAINED:

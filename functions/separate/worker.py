@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from functions.separate import ending
 from functions.separate.allocator import give_back
 from functions.separate.attempt import Attempt, GivenUp, Overtaken, Separator
+from functions.separate.importing import quickly
 from functions.separate.lease import Lease
 from functions.separate.request import Request
 from functions.separate.weights import folder_of, obtain
@@ -206,7 +207,8 @@ class Worker:
 
 def _engine() -> Any:
     """PyTorch is loaded here and not before: its threads must not be there when gunicorn forks."""
-    from functions.separate.engine import Engine
+    with quickly():
+        from functions.separate.engine import Engine
 
     values = settings()
     return Engine(values.device, values.precision, values.weights_dir)

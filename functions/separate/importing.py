@@ -1,0 +1,67 @@
+"""PyTorch imported in less time: what a start waits for, and has no use for, is left for later.
+
+docs/decisions/2026-11-27-importing-pytorch.md says what that saves, and what else was tried.
+"""
+
+import gc
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+METAS = "torch._meta_registrations"
+
+
+@contextmanager
+def quickly() -> Iterator[None]:
+    """Where PyTorch is imported for the first time. Nothing looks for garbage meanwhile: what is loaded stays."""
+    finder, collects = Deferred(), gc.isenabled()
+    sys.meta_path.insert(0, finder)
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        if collects:
+            gc.enable()
+
+
+def complete() -> None:
+    """For code that may compile or trace: it finds PyTorch as an ordinary import makes it."""
+    getattr(sys.modules.get(METAS), "anything", None)
+
+
+class Deferred(MetaPathFinder):
+    """Finds METAS with a loader that leaves it for later."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path, target) if fullname == METAS else None
+        if spec and spec.loader:
+            spec.loader = Later(spec.loader)
+        return spec
+
+
+class Later(Loader):
+    """Loads a module when the first of its names is looked up.
+
+    Not `importlib.util.LazyLoader`: that loads it as soon as `inspect` asks which file it is of, as PyTorch has it do.
+    """
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        def look(name: str) -> Any:
+            del module.__getattr__
+            self._loader.exec_module(module)
+            return getattr(module, name)
+
+        module.__getattr__ = look  # type: ignore[method-assign]
