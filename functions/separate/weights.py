@@ -45,7 +45,7 @@ class Weights:
 
 
 def find(model: str, folder: Path) -> Weights | None:
-    """The files of `model`, or None where they are not all in `folder`.
+    """The files of `model`, or None where they are not all in `folder`. Raises WeightsMissing where one is of no use.
 
     `folder` is laid out as a cache of the Hugging Face hub, so that demucs itself reads it as HF_HUB_CACHE too.
     """
@@ -53,10 +53,18 @@ def find(model: str, folder: Path) -> Weights | None:
     try:
         snapshot = repository / "snapshots" / (repository / "refs" / "main").read_text().strip()
         definition = snapshot / f"{model}.yaml"
-        networks = tuple(snapshot / f"{name}.safetensors" for name in yaml.safe_load(definition.read_text())["models"])
+        names = _networks(definition)
     except FileNotFoundError:
         return None
+    networks = tuple(snapshot / f"{name}.safetensors" for name in names)
     return Weights(definition, networks) if all(path.is_file() for path in networks) else None
+
+
+def _networks(definition: Path) -> list[str]:
+    try:
+        return [str(name) for name in yaml.safe_load(definition.read_text())["models"]]
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise WeightsMissing(f"{definition} names no networks; remove it and get the weights again") from error
 
 
 def _repository(model: str) -> str:

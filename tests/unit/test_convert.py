@@ -21,6 +21,7 @@ from onnx import helper, numpy_helper
 
 from functions.separate import convert, weights
 from functions.separate.convert import BadGraph, module, save, state_dict
+from medley.errors import WeightsMissing
 from medley.models import MODELS
 
 RANDOM = np.random.default_rng(0)
@@ -180,6 +181,17 @@ def test_what_is_half_there_is_not_found(made_small: Path) -> None:
     assert files is not None
     files.networks[0].unlink()
     assert weights.find("htdemucs", made_small) is None
+
+
+@pytest.mark.parametrize(
+    "written", [b"", b"models: 3", b"- 955717e8", b"name: htdemucs", b"models: [", b"models: \xff"]
+)
+def test_a_definition_that_names_no_networks_is_told(made_small: Path, written: bytes) -> None:
+    files = weights.find("htdemucs", made_small)
+    assert files is not None
+    files.definition.write_bytes(written)
+    with pytest.raises(WeightsMissing, match=r"htdemucs\.yaml names no networks; remove it"):
+        weights.obtain("htdemucs", made_small)
 
 
 def test_what_is_there_is_not_obtained_again(made_small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
