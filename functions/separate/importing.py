@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-METAS = "torch._meta_registrations"
+METAS = "torch._meta_registrations"  # which shapes operators give, in Python: only compilers ask for them
 
 
 @contextmanager
