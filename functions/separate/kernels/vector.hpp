@@ -47,15 +47,20 @@ INLINE v8 power_of_two(v8 x) {
 
 INLINE v8 sigmoid(v8 x) { return 1.0f / (1.0f + power_of_two(lesser(x * -1.44269504f, all(126.0f)))); }
 
-// (The error function is Abramowitz and Stegun's 7.1.26, which PyTorch has for AVX2, too.)
+// (The error function is Eigen's quotient of polynomials for floats, from -4 to 4.)
 INLINE v8 gelu(v8 x) {
-  v8 z = x * 0.70710678f, size = larger(z, -z), t = 1.0f / (1.0f + size * 0.3275911f);
-  v8 y = t * 1.061405429f - 1.453152027f;
-  y = y * t + 1.421413741f;
-  y = y * t - 0.284496736f;
-  y = y * t + 0.254829592f;
-  v8 tail = y * t * power_of_two(z * z * -1.44269504f);  // 1 - erf(|z|)
-  return x * 0.5f * (x < 0.0f ? tail : 2.0f - tail);
+  const v8 z = larger(lesser(x * 0.70710678f, all(4.0f)), all(-4.0f)), square = z * z, half = x * 0.5f;
+  v8 above = square * -2.72614225801306e-10f + 2.77068142495902e-08f;
+  above = above * square - 2.10102402082508e-06f;
+  above = above * square - 5.69250639462346e-05f;
+  above = above * square - 7.34990630326855e-04f;
+  above = above * square - 2.95459980854025e-03f;
+  above = above * square - 1.60960333262415e-02f;
+  v8 below = square * -1.45660718464996e-05f - 2.13374055278905e-04f;
+  below = below * square - 1.68282697438203e-03f;
+  below = below * square - 7.37332916720468e-03f;
+  below = below * square - 1.42647390514189e-02f;
+  return half * (z * above / below) + half;
 }
 
 // sums (ROWS, 16) += a (ROWS, depth) by b (depth, 16), whose rows are `stride` and `width` apart.
