@@ -4,6 +4,7 @@ docs/decisions/2026-11-27-importing-pytorch.md says what that saves, and what el
 """
 
 import gc
+import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,16 +18,31 @@ METAS = "torch._meta_registrations"  # which shapes operators give, in Python: o
 
 @contextmanager
 def quickly() -> Iterator[None]:
-    """Where PyTorch is imported for the first time. Nothing looks for garbage meanwhile: what is loaded stays."""
+    """Where PyTorch is imported for the first time. Nothing looks for garbage meanwhile: what is loaded stays.
+
+    Nor for modules in files: PyTorch asks which module declares some of its operators.
+    """
     finder, collects = Deferred(), gc.isenabled()
     sys.meta_path.insert(0, finder)
+    inspect.getmodule = _module_of  # type: ignore[assignment]
     gc.disable()
     try:
         yield
     finally:
+        inspect.getmodule = _getmodule
         sys.meta_path.remove(finder)
         if collects:
             gc.enable()
+
+
+_getmodule = inspect.getmodule
+
+
+def _module_of(object_: Any, filename: str | None = None) -> ModuleType | None:
+    """`inspect.getmodule`, which resolves the paths of all modules to find a frame's; the frame knows its name."""
+    if inspect.isframe(object_):
+        return sys.modules.get(object_.f_globals.get("__name__", ""))
+    return _getmodule(object_, filename)
 
 
 def complete() -> None:

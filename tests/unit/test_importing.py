@@ -1,6 +1,7 @@
 """PyTorch as a worker imports it, and made whole."""
 
 import gc
+import inspect
 import json
 import subprocess
 import sys
@@ -20,6 +21,14 @@ from functions.separate.worker import _engine
 
 _engine()
 import torch
+"""
+
+PATHS = """
+import json
+import os.path
+
+asked, realpath = [], os.path.realpath
+os.path.realpath = lambda path, **how: asked.append(path) or realpath(path, **how)
 """
 
 COUNT = """
@@ -47,6 +56,12 @@ def test_what_compilers_need_is_registered_later() -> None:
     assert whole == again == ordinary
 
 
+def test_no_paths_of_modules_are_resolved() -> None:
+    counted = "print(json.dumps([len([path for path in asked if str(path).endswith('.py')])]))"
+    (ordinary,), (quick,) = run(PATHS + ORDINARY + counted), run(PATHS + QUICK + counted)
+    assert quick < ordinary / 2
+
+
 def test_whoever_looks_a_name_up_finds_it() -> None:
     looked = f"from {METAS} import cpp_meta_supports_symint_ops as found\nfound.add\n"
     before, after = run(QUICK + COUNT + f"before = count()\n{looked}print(json.dumps([before, count()]))")
@@ -64,6 +79,15 @@ def test_other_imports_are_ordinary_again(*, wanted: bool) -> None:
     finally:
         (gc.enable if collects else gc.disable)()
     assert not any(isinstance(finder, Deferred) for finder in sys.meta_path)
+    assert inspect.getmodule.__module__ == "inspect"
+
+
+def test_who_asks_for_a_module_meanwhile_gets_it() -> None:
+    here, nowhere = inspect.currentframe(), eval("frame()", {"frame": inspect.currentframe})
+    asked = (here, fails, json, nowhere, 7)
+    found = [inspect.getmodule(each) for each in asked]
+    with quickly():
+        assert [inspect.getmodule(each) for each in asked] == found == [sys.modules[__name__]] * 2 + [json, None, None]
 
 
 def fails() -> None:
