@@ -35,8 +35,8 @@ class GatedInTiles:
         weight, bias = map(torch.cat, zip(*halves, strict=True))
         sums = torch.tensor(OF_THREE, dtype=torch.float64)
         across = sums if weight.shape[2] == 3 else torch.ones(1, 1, dtype=torch.float64)
-        products = torch.einsum("ir,js,ocrs->ijco", across, sums, weight.double()).flatten(0, 1)
-        self._weight = kernels.panels(kernels.in_turns(products.float()))
+        taps = kernels.in_turns(weight.flatten(2).permute(2, 1, 0))
+        self._weight = _summed(torch.kron(across, sums), kernels.panels(taps))
         self._bias = kernels.in_turns(bias.float())
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -53,12 +53,12 @@ class InFours:
     def __init__(self, weight: Tensor, bias: Tensor, *, over_rows: bool, transposed: bool) -> None:
         """weight (outputs, inputs, 8), or of a transposed one (inputs, outputs, 8)."""
         self._over_rows, self._transposed = over_rows, transposed
-        first, second = weight.double().permute(2, 0, 1).split(STRIDE)
+        first, second = weight.permute(2, 0, 1).split(STRIDE)
         if transposed:  # outputs are of the group before them by the second four, and of their own by the first
             pairs = torch.stack([second, first]).permute(0, 2, 1, 3).flatten(2)
         else:
             pairs = torch.stack([first, second]).permute(0, 1, 3, 2).flatten(1, 2)
-        self._weight = kernels.panels(torch.einsum("ij,jkn->ikn", torch.tensor(OF_TWO, dtype=torch.float64), pairs))
+        self._weight = _summed(torch.tensor(OF_TWO, dtype=torch.float64), kernels.panels(pairs))
         self._bias = bias.float().contiguous()
 
     def __call__(self, x: Tensor, then: str = "none") -> Tensor:
@@ -80,6 +80,11 @@ class InFours:
     def _turned(self, x: Tensor) -> Tensor:
         """(batch, rows, positions, channels), with what it is along first of the two."""
         return x if self._over_rows else x.transpose(1, 2)
+
+
+def _summed(sums: Tensor, taps: Tensor) -> Tensor:
+    """The weights of all products, (products, ...), of those of all taps, (taps, ...): each a sum that `sums` says."""
+    return (sums @ taps.double().flatten(1)).float().unflatten(1, taps.shape[1:])
 
 
 def gated_convolutions(halves: Halves, like: Tensor, padding: Pair) -> Gated | GatedInTiles:
