@@ -15,12 +15,14 @@ from typing import Any
 
 METAS = "torch._meta_registrations"  # which shapes operators give, in Python: only compilers ask for them
 
+_getmodule = inspect.getmodule
+
 
 @contextmanager
 def quickly() -> Iterator[None]:
     """Where PyTorch is imported for the first time. Nothing looks for garbage meanwhile: what is loaded stays.
 
-    Nor for modules in files: PyTorch asks which module declares some of its operators.
+    And `inspect`, which PyTorch asks for the modules that declare some of its operators, looks at no files for them.
     """
     finder, collects = Deferred(), gc.isenabled()
     sys.meta_path.insert(0, finder)
@@ -33,9 +35,6 @@ def quickly() -> Iterator[None]:
         sys.meta_path.remove(finder)
         if collects:
             gc.enable()
-
-
-_getmodule = inspect.getmodule
 
 
 def _module_of(object_: Any, filename: str | None = None) -> ModuleType | None:
