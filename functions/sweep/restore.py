@@ -20,6 +20,7 @@ class Restored:
     created: float
     fields: dict[str, str | int | float]
     callbacks: tuple[Callback, ...]
+    instead_of: str = ""  # the upload of a record that ended before it
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -30,7 +31,7 @@ class Restored:
 
 def restore(restored: Restored) -> None:
     """Puts a record and its callbacks back, unless somebody was quicker."""
-    if stores.jobs().restore(restored.upload, restored.fields, restored.callbacks):
+    if stores.jobs().restore(restored.upload, restored.fields, restored.callbacks, restored.instead_of):
         logs.info("record restored", hash=restored.upload.song, status=restored.fields["status"])
 
 

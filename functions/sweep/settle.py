@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from functions.sweep.restore import Restored, callback_id, read_record, read_stored
@@ -16,7 +17,7 @@ from medley.stores.objects import Stat
 
 
 def settle(song: str, stats: Sequence[Stat], *, emptied: bool) -> list[Restored]:
-    """Settles one song. Returns the record to restore, if it has none; `emptied` says that Redis was."""
+    """Settles one song. Returns the record to restore, if Redis lost it; `emptied` says that it lost all."""
     if not names.is_hash(song):
         return []  # somebody else's
     job = stores.jobs().get(song)
@@ -28,7 +29,11 @@ def settle(song: str, stats: Sequence[Stat], *, emptied: bool) -> list[Restored]
             record = read_record(upload, found) if emptied or _old(found) else None
             without += [record] if record else []
         elif _old(found):
-            _remove_leftovers(job, upload, found)
+            again = _accepted_again(job, upload, found)
+            if again:
+                without.append(again)
+            else:
+                _remove_leftovers(job, upload, found)
     return sorted(without, key=lambda record: record.rank)[-1:]
 
 
@@ -42,6 +47,17 @@ def _uploads(song: str, stats: Sequence[Stat]) -> list[tuple[Upload, list[Stat]]
 def _old(found: Sequence[Stat]) -> bool:
     """Whether nobody can be at it any more."""
     return max(stat.modified for stat in found) < time.time() - settings().grace_seconds
+
+
+def _accepted_again(job: Job | None, upload: Upload, found: Sequence[Stat]) -> Restored | None:
+    """The record of an upload that came after a song's end, of which Redis was set back to that end by a failover.
+
+    Or which nobody took into the queue, as a process ended before it could. Its client may have been told that it is.
+    """
+    if job is None or not job.restarts:
+        return None
+    record = read_record(upload, found)
+    return replace(record, instead_of=job.upload_id) if record and record.created > job.finished else None
 
 
 def _remove_leftovers(job: Job | None, upload: Upload, found: Sequence[Stat]) -> None:

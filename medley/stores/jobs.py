@@ -146,11 +146,13 @@ class Jobs:
         """What is marked as removed and may still have objects: `<hash>/<upload>` or `<hash>/<upload>/<track>`."""
         return sorted(self.redis.smembers(names.REMOVING))
 
-    def restore(self, upload: names.Upload, fields: Fields, callbacks: Sequence[Callback]) -> bool:
-        """Puts a record back that Redis lost, with its callbacks. False when there is one."""
+    def restore(
+        self, upload: names.Upload, fields: Fields, callbacks: Sequence[Callback], instead_of: str = ""
+    ) -> bool:
+        """Puts a record back that Redis lost, with its callbacks. False when there is one but that of `instead_of`."""
         keys = [names.song_key(upload.song), names.TO_WORKER, names.CALLBACKS]
         asked = [item for callback in callbacks for item in _asked(callback)]
-        args = (upload.song, upload.id, time.time(), names.callback_key(""), len(callbacks), *asked)
+        args = (upload.song, upload.id, time.time(), names.callback_key(""), instead_of, len(callbacks), *asked)
         return bool(self.redis.run("restore", keys, *args, *_flat(fields)))
 
     def drop_callbacks(self, song: str, callbacks: Sequence[str]) -> None:

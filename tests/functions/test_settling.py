@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.sweep import settle
+from functions.sweep import restore, settle
 from functions.sweep.sweep import announce_songs
 from medley import names, publish, settings, stores
 from medley.callback import Callback
@@ -123,3 +123,42 @@ def test_no_more_songs_are_announced_than_can_be_worked_on(
     publish._pool.cache_clear()
     announce_songs()
     assert [event["subject"] for event in called.bodies] == ["b" * 64, "c" * 64]
+
+
+def set_back_to(end: str) -> Upload:
+    """A song that ended, and an upload after it that was accepted and that Redis knows nothing of any more."""
+    ended(FIRST, 90)
+    stores.redis().hset(names.song_key(SONG), "status", "succeeded" if end == "a stem removed" else end)
+    if end == "a stem removed":
+        stores.redis().hset(names.song_key(SONG), f"{names.REMOVED}vocals", time.time())
+    stores.objects().put_json(SECOND.manifest, {**ABOUT, "created": time.time()})
+    asked = Callback("c", "http://example.com/", created=1.0)
+    stores.objects().put_json(SECOND.callback("c"), asked.stored())
+    return SECOND
+
+
+@pytest.mark.parametrize("end", ["failed", "canceled", "a stem removed"])
+def test_an_upload_of_which_redis_was_set_back_is_separated_all_the_same(empty_stores: None, end: str) -> None:
+    upload = set_back_to(end)
+    (record,) = settle.settle(SONG, old(list(stores.objects().list())), emptied=False)
+    restore.restore(record)
+    job = stores.jobs().get(SONG)
+    assert job
+    assert (job.upload_id, job.status, job.removed, job.callbacks) == (upload.id, "queued", (), ("c",))
+    assert stores.jobs().queue() == [SONG]
+    assert stores.objects().stat(upload.callback("c"))
+
+
+def test_who_uploads_once_more_meanwhile_is_not_set_back(empty_stores: None) -> None:
+    set_back_to("failed")
+    (record,) = settle.settle(SONG, old(list(stores.objects().list())), emptied=False)
+    stores.jobs().accept(Upload(SONG, "third"), ABOUT, 9, None)
+    restore.restore(record)
+    assert stores.jobs().get(SONG).upload_id == "third"  # type: ignore[union-attr]
+
+
+def test_what_was_stored_in_vain_before_the_end_is_a_leftover(empty_stores: None) -> None:
+    upload = set_back_to("failed")
+    stores.objects().put_json(upload.manifest, ABOUT)
+    assert settle.settle(SONG, old(list(stores.objects().list())), emptied=False) == []
+    assert stores.objects().stat(upload.manifest) is None
