@@ -2,8 +2,10 @@
 
     MedleyError
     ├── BadRequest 400 ── BadTrack
+    ├── Forbidden 403
     ├── NotFound 404 ── NotReady
     ├── MethodNotAllowed 405
+    ├── Stalled 408
     ├── NotFinished 409, Busy 409
     ├── TooLarge 413
     ├── UnsupportedMedia 415
@@ -49,6 +51,10 @@ class BadTrack(BadRequest):
     slug, title = "bad-track", "No such kind of track"
 
 
+class Forbidden(MedleyError):
+    status, slug, title = 403, "forbidden", "Not from here"
+
+
 class NotFound(MedleyError):
     status, slug, title = 404, "not-found", "Not found"
 
@@ -64,6 +70,10 @@ class MethodNotAllowed(MedleyError):
         """`methods` are those that are: RFC 9110 (15.5.6) has every 405 name them, in `Allow`."""
         super().__init__(detail, **members)
         self.methods = methods
+
+
+class Stalled(MedleyError):
+    status, slug, title = 408, "stalled", "The request stopped coming"
 
 
 class NotFinished(MedleyError):

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, NoReturn
 
-from medley.errors import BadRequest
+from medley.errors import BadRequest, Stalled
 
 DEEPEST = 100  # lists and objects within each other, far below what Python can write again
 ASCII = bytes(range(128))
@@ -15,7 +15,7 @@ WIDE = re.compile(rb"\\u(?!00[0-7])")  # Gson escapes =, and .NET +, which are n
 
 
 class Body:
-    """WSGI's input. Reading raises BadRequest, once, where it ends before it should; then it has ended."""
+    """WSGI's input. Reading raises Stalled or BadRequest, once, where it ends before it should; then it has ended."""
 
     def __init__(self, stream: Any, length: int | None) -> None:
         self._stream = stream
@@ -27,6 +27,9 @@ class Body:
             return b""
         try:
             data = bytes(self._stream.read(size))
+        except TimeoutError as error:
+            self._over = True
+            raise Stalled("Nothing of the body came for too long; send it again.") from error
         except Exception as error:  # gunicorn has one for each way in which a body can be broken
             self._over = True
             raise BadRequest(f"The body is broken: {error}") from error

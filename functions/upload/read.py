@@ -17,6 +17,7 @@ from medley.settings import settings
 
 PIECE = 1 << 20  # bytes
 MANY = 100_000  # members of a JSON body, each of which takes many times its bytes in memory; base64 has none
+IDLE = 60.0  # s in which something of a body has to come: it takes its place among those in flight meanwhile
 ENVELOPE = 1 << 20  # bytes that a body may have around its audio
 
 
@@ -62,6 +63,8 @@ def reading(request: Request) -> Iterator[Asked]:
     if request.content_length is not None and request.content_length > limit:
         raise _too_large()
     request.max_content_length = limit  # of a body that does not say its length
+    if socket := request.environ.get("gunicorn.socket"):
+        socket.settimeout(IDLE)
     request.environ["wsgi.input"] = Body(request.environ["wsgi.input"], request.content_length)
     with in_flight.holding(request.content_length or limit):
         asked = read(request)

@@ -8,6 +8,7 @@ from aiohttp import HttpVersion11, hdrs, web
 
 from medley import names
 from medley.errors import MedleyError, MethodNotAllowed, NotFound
+from medley.local import origin
 from medley.local.log import Log
 from medley.local.revision import Revision
 
@@ -28,6 +29,7 @@ class Gateway:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Any request. Errors are problem+json, as the functions' own."""
         try:
+            origin.check(request.headers)
             if request.path == "/":
                 return await self._root(request)
             return await self._forward(request, self._route(request))

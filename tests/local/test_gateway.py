@@ -303,3 +303,49 @@ def test_a_gateway_without_its_function_says_when_to_come_again() -> None:
             assert (response.status, response.headers["Retry-After"]) == (502, "1")
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("evil.example", None),  # of which the DNS says that it is here
+        ("localhost.evil.example:5000", None),
+        ("localhost:5000", "https://evil.example"),
+        ("localhost:5000", "http://localhost.evil.example"),
+        ("localhost:5000", "http://192.0.2.1"),
+        ("localhost:5000", "null"),  # of a frame that hides where it is from
+        ("localhost:5000", "http://[::1"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/apiv1/queue"])
+def test_pages_from_elsewhere_may_not_ask(host: str, origin: str | None, path: str) -> None:
+    async def test() -> None:
+        async with gateway() as at:
+            headers = {"Host": host} | ({"Origin": origin} if origin else {})
+            async with at.session.post(at.url + path, headers=headers, data=b"x") as response:
+                assert (response.status, (await response.json())["type"]) == (403, "urn:medley:problem:forbidden")
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:5000", None),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("[::1]:5000", "http://localhost:3000"),
+        ("LOCALHOST", "http://app.localhost"),
+        ("studio", "http://studio"),
+        ("host.docker.internal:5000", None),
+        ("studio.local:5000", "http://studio.local:5000"),
+        ("", None),
+    ],
+)
+def test_programs_and_pages_of_this_machine_may(host: str, origin: str | None) -> None:
+    async def test() -> None:
+        async with gateway() as at:
+            headers = {"Host": host} | ({"Origin": origin} if origin else {})
+            async with at.session.get(f"{at.url}/apiv1/queue", headers=headers) as response:
+                assert response.status == 207
+
+    run(test)
