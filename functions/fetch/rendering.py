@@ -73,9 +73,9 @@ class Rendering:
         return self._whole or self._failure is not None
 
     def _run(self) -> None:
-        from medley.delivery import render  # loads av and numpy, which would double the time until the process is ready
-
         try:
+            from medley.delivery import render  # loads av and numpy: later, or a process is ready half as soon
+
             for piece in render(self._upload, self._done, self._output):
                 self._file.write(piece)
                 self._file.flush()

@@ -1,6 +1,7 @@
 """Files that are rendered into the answer."""
 
 import gc
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -72,3 +73,20 @@ def test_a_file_whose_stem_is_removed_while_it_is_rendered_does_not_stay(
     eventually(lambda: not rendering._running)
     assert stores.objects().stat(UPLOAD.rendered("vocals.mp3")) is None
     assert stores.jobs().get(UPLOAD.song).files == {}  # type: ignore[union-attr]
+
+
+def test_a_rendering_that_cannot_even_begin_is_told_and_leaves_its_place(
+    fetch: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where what it is rendered with cannot be loaded for want of memory."""
+    with monkeypatch.context() as broken:
+        broken.setitem(sys.modules, "medley.delivery", None)
+        assert fetch.get(VOCALS).status_code == 500
+        eventually(lambda: not rendering._running)
+    assert fetch.get(VOCALS).status_code == 200
+
+
+@pytest.mark.parametrize("bitrate", ["1" * 5000, "321", "-320", "320.0", "٣٢٠", " 320"])
+def test_a_bitrate_that_is_not_offered_is_told(fetch: FlaskClient, bitrate: str) -> None:
+    answer = fetch.get(VOCALS, query_string={"bitrate": bitrate})
+    assert (answer.status_code, answer.get_json(force=True)["offered"][-1]) == (422, 320)
