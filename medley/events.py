@@ -12,13 +12,16 @@ from cloudevents.conversion import to_json
 from cloudevents.exceptions import GenericException
 from cloudevents.http import CloudEvent, from_http
 from flask import Request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from medley import names
-from medley.errors import BadRequest, Unprocessable
+from medley.errors import BadRequest, TooLarge, Unprocessable
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+LARGEST = 1 << 20  # bytes of an event's body: ours have some hundred
+LONGEST = 300  # characters of what a library says of one: it quotes the body
 
 # The W3C trace context of what is being done; it travels along in the events that come of it.
 traceparent: ContextVar[str] = ContextVar("traceparent", default="")
@@ -58,23 +61,26 @@ def build(event_type: str, function: str, subject: str | None, data: dict[str, A
 def read(request: Request, types: Sequence[str]) -> CloudEvent:
     """The event of a request, in structured or binary mode, of one of these types; none named: of any.
 
-    Raises BadRequest for what is no event and Unprocessable for an event of another type: neither is to be sent again.
+    Raises BadRequest for what is none, TooLarge, and Unprocessable for one of another type: none is to be sent again.
     """
+    request.max_content_length = LARGEST
     try:
         event = from_http(dict(request.headers), _body(request))
     except (GenericException, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BadRequest(f"This is no CloudEvent 1.0: {error}") from error
+        raise BadRequest(f"This is no CloudEvent 1.0: {str(error)[:LONGEST]}") from error
+    if not all(isinstance(event[name], str) for name in ("id", "source", "type")):
+        raise BadRequest("This is no CloudEvent 1.0: its id, source and type are to be texts.")
     if types and event["type"] not in types:
         raise Unprocessable(f"An event of type {event['type']!r} is not for this function, only {', '.join(types)}.")
     return event
 
 
 def _body(request: Request) -> bytes:
-    """Raises BadRequest for one that is broken, as no later attempt mends it."""
+    """Raises TooLarge, and BadRequest for one that is broken: no later attempt mends it."""
     try:
         return request.get_data()
-    except HTTPException:  # it is too long
-        raise
+    except RequestEntityTooLarge as error:
+        raise TooLarge(f"An event's body may have {LARGEST} bytes.") from error
     except Exception as error:  # gunicorn has one for each way in which a body can be broken
         raise BadRequest(f"The body is broken: {error}") from error
 

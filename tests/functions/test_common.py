@@ -186,3 +186,19 @@ def test_missing_settings_are_named_at_start(name: str, monkeypatch: pytest.Monk
     with pytest.raises(settings.BadSettings, match="REDIS_URL"):
         opened(name)
     settings.settings.cache_clear()
+
+
+@pytest.mark.parametrize("name", WOKEN)
+def test_an_event_larger_than_any_of_ours_is_not_read(door: Door, name: str) -> None:
+    body = io.BytesIO(bytes(events.LARGEST + 1))
+    answer = door(name).post("/", input_stream=body, content_length=events.LARGEST + 1)
+    assert (answer.status_code, answer.get_json(force=True)["type"]) == (413, "urn:medley:problem:too-large")
+
+
+@pytest.mark.parametrize("attribute", ["id", "source", "type"])
+@pytest.mark.parametrize("value", [5, ["x"], None, {}])
+def test_an_event_whose_attributes_are_no_texts_is_not_to_be_sent_again(door: Door, attribute: str, value: Any) -> None:
+    about = {"specversion": "1.0", "id": "1", "source": "x", "type": names.SONG_FAILED, "data": {"hash": SONG}}
+    whole = json.dumps({**about, attribute: value})
+    answer = door("logsink").post("/", data=whole, headers={"Content-Type": "application/cloudevents+json"})
+    assert answer.status_code == 400
