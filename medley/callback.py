@@ -41,6 +41,7 @@ class Callback:
     upload_id: str = ""
     state: str = "waiting"
     status: str = ""  # how the job ended
+    error: dict[str, str] | None = None  # why, if it failed
     since: float = 0.0  # when it became due
     tries: int = 0  # attempts begun or asked for by hand; that of a claim is its fence
     attempts: tuple[Attempt, ...] = field(default=())
@@ -75,6 +76,7 @@ def read_callback(callback: str, record: Mapping[str, str]) -> Callback:
         upload_id=record.get("upload", ""),
         state=record.get("state", "waiting"),
         status=record.get("status", ""),
+        error=json.loads(record["error"]) if record.get("error") else None,
         since=float(record.get("since", 0)),
         tries=int(record.get("tries", 0)),
         attempts=tuple(Attempt(**json.loads(record[f"attempt:{number}"])) for number in numbers),
@@ -121,11 +123,12 @@ def next_attempt(callback: Callback, schedule: tuple[float, ...], retry_after: f
     """When to try again (s since 1970) after one more failure, None when it is given up.
 
     The schedule counts from when the callback became due; jitter of up to a tenth keeps many from coming at once. After
-    an outage of ours all of it may be over: half of each pause is kept.
+    an outage of ours all of it may be over: half of each pause is kept. What the client asks for is kept within it.
     """
     made = sum(attempt.at >= callback.since for attempt in callback.attempts)
     if made >= len(schedule):
         return None
     planned = callback.since + schedule[made] * random.uniform(1.0, 1.1)
     pause = schedule[made] - (schedule[made - 1] if made else 0.0)
-    return max(planned, time.time() + max(pause / 2, retry_after or 0.0))
+    now = time.time()
+    return max(planned, now + pause / 2, min(now + (retry_after or 0.0), callback.since + schedule[-1]))

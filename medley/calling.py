@@ -11,7 +11,6 @@ from medley import logs, names, stores
 from medley.address import Refused, Unresolved, judge, post
 from medley.callback import Attempt, Callback, next_attempt, sign
 from medley.errors import MedleyError
-from medley.job import Job
 from medley.names import Upload
 from medley.settings import settings
 
@@ -65,16 +64,16 @@ def _body(callback: Callback) -> bytes:
     """The client's own data unchanged, else what there is to tell."""
     if callback.has_data:
         return json.dumps(callback.data).encode()
-    job = stores.jobs().get(callback.song)
-    about: dict[str, Any] = {"hash": callback.song, "status": callback.status, "stems": _stems(job, callback)}
-    if job and job.error:
-        about["error"] = job.error
+    about: dict[str, Any] = {"hash": callback.song, "status": callback.status, "stems": _stems(callback)}
+    if callback.error:
+        about["error"] = callback.error
     return json.dumps(about).encode()
 
 
-def _stems(job: Job | None, callback: Callback) -> dict[str, str]:
-    """Where the stems are, by name; none unless the song succeeded."""
-    if job is None or callback.status != "succeeded":
+def _stems(callback: Callback) -> dict[str, str]:
+    """Where the stems are, by name; none unless the song succeeded, and they are still those of that upload."""
+    job = stores.jobs().get(callback.song)
+    if job is None or job.upload_id != callback.upload_id or callback.status != "succeeded":
         return {}
     left = [stem for stem in job.stems if stem not in job.removed]
     return {stem: names.track_path(job.song, stem) for stem in left}

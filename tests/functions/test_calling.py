@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from medley import settings, stores
+from medley import names, settings, stores
 from medley.callback import Callback
 from medley.calling import attempt
 from medley.names import Upload
@@ -40,3 +40,28 @@ def test_what_is_sent_again_meanwhile_stays_until_it_was(due: None, called: Call
     attempt("c")
     assert len(called.bodies) == 2
     assert stores.objects().stat(STORED) is None
+
+
+def test_it_tells_of_the_job_it_was_asked_for_also_when_the_song_is_uploaded_again(
+    empty_stores: None, called: Called, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLBACK_ALLOW", "any")
+    settings.settings.cache_clear()
+    about = {"model": "htdemucs", "outputs": "[]"}
+    stores.jobs().accept(UPLOAD, about, 9, Callback("c", called.url, created=1.0))
+    claim = stores.jobs().claim("token", 60.0)
+    assert claim
+    stores.jobs().finish(claim, "failed", "event", {"error": '{"type": "bad-audio", "detail": "damaged"}'})
+    called.statuses = [500]
+    attempt("c")
+    stores.jobs().accept(Upload(UPLOAD.song, "second"), about, 9, None)
+    stores.callbacks().again("c", UPLOAD.song)
+    attempt("c")
+    assert called.bodies[0]["error"] == {"type": "bad-audio", "detail": "damaged"}
+    assert called.bodies[1] == called.bodies[0]
+
+
+def test_stems_of_another_upload_are_not_told_as_its_own(due: None, called: Called) -> None:
+    stores.redis().hset(names.song_key(UPLOAD.song), mapping={"upload": "second", "model": "htdemucs"})
+    attempt("c")
+    assert called.bodies[0]["stems"] == {}

@@ -8,7 +8,7 @@ local status, upload = unpack(redis.call('HMGET', KEYS[1], 'status', 'upload'))
 if upload ~= ARGV[2] or status == 'canceled' or (status == 'failed' and ARGV[9] ~= '1') then return false end
 local count, settled = 0, {}
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if field:sub(1, 9) == 'callback:' then
+  if field:sub(1, 9) == 'callback:' and field:sub(10) ~= ARGV[3] then  -- the client library repeats what was not answered
     local state, created = unpack(redis.call('HMGET', ARGV[8] .. field:sub(10), 'state', 'created'))
     if state == 'waiting' or state == 'due' then
       count = count + 1
@@ -26,7 +26,8 @@ for i = 1, #settled - tonumber(ARGV[7]) do
 end
 redis.call('HSET', KEYS[2], 'song', ARGV[1], 'upload', ARGV[2], 'url', ARGV[4], 'data', ARGV[5], 'created', ARGV[6], 'state', 'waiting')
 if status == 'succeeded' or status == 'failed' then
-  redis.call('HSET', KEYS[2], 'state', 'due', 'status', status, 'since', ARGV[6])
+  local failure = redis.call('HGET', KEYS[1], 'error') or ''
+  redis.call('HSET', KEYS[2], 'state', 'due', 'status', status, 'since', ARGV[6], 'error', failure)
   redis.call('ZADD', KEYS[3], ARGV[6], ARGV[3])
 end
 return status

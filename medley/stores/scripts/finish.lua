@@ -12,12 +12,12 @@ if not repeated then
   redis.call('HSET', KEYS[1], 'status', ARGV[3], 'finished', ARGV[4], 'ended', ARGV[2], unpack(ARGV, 7))
   redis.call('ZADD', KEYS[5], ARGV[4], ARGV[5])
 end
-local due = {}
+local due, failure = {}, redis.call('HGET', KEYS[1], 'error') or ''
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if field:sub(1, 9) == 'callback:' then
     local callback = field:sub(10)
     if not repeated then
-      redis.call('HSET', ARGV[6] .. callback, 'state', 'due', 'status', ARGV[3], 'since', ARGV[4])
+      redis.call('HSET', ARGV[6] .. callback, 'state', 'due', 'status', ARGV[3], 'since', ARGV[4], 'error', failure)
       redis.call('ZADD', KEYS[4], ARGV[4], callback)
     end
     due[#due + 1] = callback
