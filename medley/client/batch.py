@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from medley.client.api import Answer, Medley
-from medley.client.errors import MedleyProblem
+from medley.client.errors import BadCall, MedleyProblem
 from medley.client.folders import safe_name, song_folder
 from medley.client.screen import FAILED, OK, Screen, error_record, exit_code, how
 from medley.client.upload import song_name
@@ -70,7 +70,7 @@ class Batch:
     def _try(self, step: Callable[[Result], None], result: Result) -> None:
         try:
             step(result)
-        except (MedleyProblem, OSError) as error:
+        except (BadCall, MedleyProblem, OSError) as error:
             self._screen.note(f"{result.file}: {error}")
             result.error, result.code = error_record(error), exit_code(error)
 

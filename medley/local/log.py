@@ -5,10 +5,11 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-KEPT = 20_000_000  # bytes, above which a log is put aside at start
+KEPT = 20_000_000  # bytes, above which a log is put aside
 
 
 class Log(Protocol):
@@ -22,8 +23,7 @@ class LogFile:
     """The stream. Lines of level debug only go to the file."""
 
     def __init__(self, file: Path, screen: TextIO = sys.stderr) -> None:
-        if file.exists() and file.stat().st_size > KEPT:
-            file.replace(file.with_suffix(".log.1"))
+        self._path = file
         self._file = file.open("a", encoding="utf-8", buffering=1)
         self._screen = screen
 
@@ -50,12 +50,22 @@ class LogFile:
 
     def _write(self, text: str, level: str) -> None:
         """A disk that is full must not stop what is running."""
+        with suppress(OSError, ValueError):
+            self._put_aside()
         for stream in (self._file,) if level == "debug" else (self._file, self._screen):
             try:
                 stream.write(text + "\n")
                 stream.flush()
             except (OSError, ValueError):
                 continue
+
+    def _put_aside(self) -> None:
+        """Begins a new file where this one is large, in place of what was put aside before."""
+        if self._file.tell() > KEPT:
+            self._path.replace(self._path.with_suffix(".log.1"))
+            begun = self._path.open("a", encoding="utf-8", buffering=1)
+            self._file.close()
+            self._file = begun
 
 
 class Forward(logging.Handler):

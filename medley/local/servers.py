@@ -24,7 +24,7 @@ from medley.settings import Settings
 
 START = 60.0  # s in which a server must be ready
 AGAIN = 0.1  # s between two looks
-VOLUME = 1024  # MB of one of seaweedfs' files
+VOLUME = 256  # MB of one of seaweedfs' files, of which it takes seven at a time: so that small disks hold many
 ROOM = "200MiB"  # free on disk below which seaweedfs takes no more
 
 

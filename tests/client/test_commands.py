@@ -1,6 +1,7 @@
 """The command line: exit codes, what goes to stdout, and where stems end up."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,18 @@ def test_separate_as_json_is_one_line_a_file(ready: Service, mp3: Path, tmp_path
     assert lines[0]["status"] == "succeeded"
     assert lines[0]["error"] is None
     assert Path(lines[0]["stems"]["drums"]).is_file()
+
+
+def test_a_file_that_cannot_be_sent_leaves_the_others_alone(ready: Service, mp3: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    held = os.open(tmp_path / "pipe", os.O_RDWR)  # or whoever opens it waits for a writer
+    try:
+        result = run(ready, "separate", str(mp3), str(tmp_path / "pipe"), "--out", str(tmp_path / "out"), "--json")
+    finally:
+        os.close(held)
+    sent, refused = (json.loads(line) for line in result.stdout.splitlines())
+    assert (sent["status"], sent["hash"], result.exit_code) == ("succeeded", HASH, 2)
+    assert refused["error"]["type"] == "usage"
 
 
 def test_two_songs_of_one_name_do_not_meet(service: Service, tmp_path: Path) -> None:

@@ -273,3 +273,14 @@ def test_a_line_that_is_relayed_stands_in_the_stream_once(tmp_path: Path) -> Non
         "stored",
         "started",
     ]
+
+
+def test_a_log_that_grows_is_put_aside_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medley.local.log.KEPT", 1000)
+    made = LogFile(tmp_path / "log", screen=io.StringIO())
+    for number in range(100):
+        made.line("info", "test", f"line {number}")
+    made.close()
+    kept = (tmp_path / "log.log.1").read_text() + (tmp_path / "log").read_text()
+    assert len(kept) < 3000
+    assert kept.splitlines()[-1].endswith('"line 99"}')
