@@ -11,12 +11,15 @@ from demucs.apply import BagOfModels, TensorChunk, apply_model
 from demucs.demucs import Demucs as Waveform
 from demucs.htdemucs import HTDemucs
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from functions.separate.devices import Cpu
 from functions.separate.engine import Engine
 from functions.separate.htdemucs import KLASS, Forward, shape_of
 from functions.separate.loading import ensemble
 from functions.separate.networks import Demucs, Ensemble
+from functions.separate.products import State
 from functions.separate.separator import Separator
 from medley.audio import Mix
 from medley.models import FOUR
@@ -174,3 +177,13 @@ def separated(by: Separator, mix: Mix, first: int = 0) -> NDArray[np.float64]:
     assert [part.shape for part in parts] == [(len(by.stems), 2, end - start) for start, end in bounds]
     assert all(part.dtype == np.int32 for part in parts)
     return np.concatenate(parts, axis=-1) / SCALE
+
+
+def branched(state: State, x: Tensor, dilation: int) -> Tensor:
+    """What `demucs.demucs.DConv` adds to x (rows, channels, positions)."""
+    given = {name: each.double() for name, each in state.items()}
+    inner = functional.conv1d(x.double(), given["0.weight"], given["0.bias"], padding=dilation, dilation=dilation)
+    inner = functional.gelu(functional.group_norm(inner, 1, given["1.weight"], given["1.bias"]))
+    outer = functional.conv1d(inner, given["3.weight"], given["3.bias"])
+    outer = functional.glu(functional.group_norm(outer, 1, given["4.weight"], given["4.bias"]), 1)
+    return outer * given["6.scale"][:, None]

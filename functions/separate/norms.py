@@ -20,9 +20,16 @@ def whole_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def products(x: Tensor) -> Tensor:
-    """x' x of each row of x (rows, positions, channels), (rows, channels, channels)."""
-    if not x.is_cuda or x.shape[1] <= PIECE:
-        return torch.bmm(x.transpose(1, 2), x)
+    """x' x of each row of x (rows, positions, channels), (rows, channels, channels), float64.
+
+    Of many positions in float64 all the way: where most are alike, as in silence, rounding adds up in one direction,
+    and the little that a variance is of such sums is lost.
+    """
     rows, positions, channels = x.shape
+    if positions <= PIECE:
+        return torch.bmm(x.transpose(1, 2), x).double()
+    x = x.double()
+    if not x.is_cuda:
+        return torch.bmm(x.transpose(1, 2), x)
     pieces = functional.pad(x, (0, 0, 0, -positions % PIECE)).view(-1, PIECE, channels)
     return torch.bmm(pieces.transpose(1, 2), pieces).view(rows, -1, channels, channels).sum(1)

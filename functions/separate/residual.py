@@ -41,9 +41,9 @@ class Residual:
         self.first = Convolution(first, fused, like, padding=(0, dilation), dilation=dilation)
         self.norm = (state["1.weight"].to(between), state["1.bias"].to(between))
         self._norms: dict[int, tuple[Tensor, Tensor]] = {}  # by positions: for each of them the same
-        weight, bias = state["3.weight"].float().flatten(1), state["3.bias"].float()
+        weight, bias = state["3.weight"].double().flatten(1), state["3.bias"].double()
         scale, shift = state["4.weight"].float(), state["4.bias"].float()
-        both = torch.cat([weight, bias[:, None], torch.full_like(bias, -1)[:, None]], 1) * scale[:, None]
+        both = torch.cat([weight, bias[:, None], torch.full_like(bias, -1)[:, None]], 1).float() * scale[:, None]
         layer_scale = state["6.scale"].float()
         value, gate = both.chunk(2)
         shift_value, shift_gate = shift.chunk(2)
@@ -82,8 +82,8 @@ class Residual:
         return inner if self.finely else inner.to(self.dtype)
 
     def _statistics(self, inner: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean, and one over the deviation, of the second convolution of inner (rows, positions, channels)."""
-        means = inner.mean(1)
+        """Mean, and one over the deviation, of the second convolution of inner (rows, positions, channels), float64."""
+        means = inner.mean(1, dtype=torch.float64)
         moments = products(inner).flatten(1) / inner.shape[1]
         mean = means @ self.mean_weight + self.mean_bias
         square = moments @ self.squares + means @ self.cross + self.square_bias
@@ -95,6 +95,11 @@ class ResidualInOne:
 
     def __init__(self, state: State, dilation: int) -> None:
         hidden, channels = state["0.weight"].shape[:2]
+        wanted = {"3.weight": (2 * channels, hidden, 1), "3.bias": (2 * channels,), "6.scale": (channels,)}
+        wanted |= dict.fromkeys(("0.bias", "1.weight", "1.bias"), (hidden,))
+        wanted |= dict.fromkeys(("4.weight", "4.bias"), (2 * channels,))
+        for name, shape in wanted.items():
+            kernels.fit(state[name], *shape)
         width = hidden + -hidden % VECTOR
         layer_scale = state["6.scale"].double()
         scales = torch.cat([layer_scale, torch.ones_like(layer_scale)])  # of values; gates have none

@@ -12,7 +12,7 @@ from functions.separate.panels import GatedInPanels, LinearInPanels, gated_linea
 from functions.separate.products import Gated, Linear, State
 from functions.separate.residual import Residual, ResidualInOne, residual
 from functions.separate.winograd import GatedInTiles, InFours, gated_convolutions, in_fours
-from tests.networks import EXACT, agreement
+from tests.networks import EXACT, agreement, branched
 
 LIKE = torch.empty(0)
 CHANNELS = 16
@@ -120,16 +120,6 @@ def branch(channels: int, hidden: int) -> State:
     return {name: values(*shape, seed=n) for n, (name, shape) in enumerate(shapes.items())}
 
 
-def branched(state: State, x: Tensor, dilation: int) -> Tensor:
-    """What `demucs.demucs.DConv` adds to x (rows, channels, positions)."""
-    given = {name: each.double() for name, each in state.items()}
-    inner = functional.conv1d(x.double(), given["0.weight"], given["0.bias"], padding=dilation, dilation=dilation)
-    inner = functional.gelu(functional.group_norm(inner, 1, given["1.weight"], given["1.bias"]))
-    outer = functional.conv1d(inner, given["3.weight"], given["3.bias"])
-    outer = functional.glu(functional.group_norm(outer, 1, given["4.weight"], given["4.bias"]), 1)
-    return outer * given["6.scale"][:, None]
-
-
 @pytest.mark.parametrize("hidden", [1, 6, 12, 24, 48])
 @pytest.mark.parametrize("dilation", [1, 2])
 @pytest.mark.parametrize(("rows", "positions"), [(4, 2), (3, 13), (1, 5), (1, 3000)])
@@ -198,3 +188,22 @@ def test_other_numbers_are_left_to_operators(like: Tensor) -> None:
 def test_memory_that_ran_out_is_told_as_pytorch_tells_it() -> None:
     with pytest.raises(torch.OutOfMemoryError, match="linear"):
         kernels._call("linear", 0, 0, 0, 0, None, 0, 1, 1 << 44, 16)
+
+
+@pytest.mark.parametrize("name", sorted(branch(CHANNELS, 6)))
+def test_a_branch_of_weights_that_do_not_fit_is_not_made(name: str) -> None:
+    state = branch(CHANNELS, 6)
+    state[name] = (
+        state[name].repeat(1, 2, 1) if name == "0.weight" else state[name].repeat(2, *[1] * (state[name].dim() - 1))
+    )
+    x = song(1, CHANNELS, 2, 50)
+    with pytest.raises(ValueError, match="do not fit"):
+        residual(state, 1, LIKE)(x)
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias"), [((16, 24), 32), ((16, 48), 16), ((32, 24), 16)], ids=["bias", "inputs", "outputs"]
+)
+def test_a_layer_of_weights_that_do_not_fit_is_refused(weight: tuple[int, int], bias: int) -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        kernels.linear(values(5, 24), kernels.panels(values(*weight).T), values(bias))

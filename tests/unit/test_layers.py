@@ -14,7 +14,7 @@ from functions.separate.products import (
     weight_in_two,
 )
 from functions.separate.residual import Residual
-from tests.networks import agreement, own, small
+from tests.networks import agreement, branched, own, small
 
 CHANNELS, INNER = 16, 4
 
@@ -84,3 +84,12 @@ def test_a_transposed_convolution_is_one_of_pairs(columns: int, then: str) -> No
     found = TransposedInPairs(weight, bias, like, 4, 2)(x, then)
     assert found.shape == wanted.shape == (2, INNER, 1, 4 * columns)
     assert torch.allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("loud", [0.0, 1.0, 1000.0])
+def test_a_click_in_silence_keeps_the_statistics_of_many_positions(loud: float) -> None:
+    """Nearly all are alike: each rounding of their sums, in one direction, is more than what they differ by."""
+    x = torch.zeros(1, CHANNELS, 1, 80_000)
+    x[..., 40_000] = loud * values(1, CHANNELS, 1)
+    found = Residual(state(), 1, torch.empty(0))(x.clone()) - x
+    assert agreement(branched(state(), x[:, :, 0], 1), found[:, :, 0]) > 120

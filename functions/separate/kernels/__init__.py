@@ -96,7 +96,10 @@ def in_turns(values: Tensor) -> Tensor:
 def linear(x: Tensor, weight: Tensor, bias: Tensor, then: str = "none", other: Tensor | None = None) -> Tensor:
     """x (..., inputs) by weight (panels, inputs, PANEL), then what is of `THEN`; or plus other (..., outputs)."""
     x, outputs = x.contiguous(), len(bias)
+    fit(weight, outputs // PANEL, x.shape[-1], PANEL)
     out = x.new_empty(*x.shape[:-1], outputs // 2 if then == "gate" else outputs)
+    if other is not None:
+        fit(other, *out.shape)
     added = [None] if other is None else _at(other := other.contiguous())
     _call("linear", *_at(out, x, weight, bias), *added, THEN[then], x.shape[:-1].numel(), x.shape[-1], outputs)
     return out
@@ -105,6 +108,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor, then: str = "none", other: T
 def attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """softmax(q k') v of each head, of (batch, positions, channels)."""
     query, key, value = (x.contiguous() for x in (query, key, value))
+    fit(key, len(query), key.shape[1], query.shape[2])
+    fit(value, *key.shape)
     out = torch.empty_like(query)
     for each in zip(out, query, key, value, strict=True):
         _call("attention", *_at(*each), query.shape[1], key.shape[1], heads, query.shape[2] // heads)
@@ -116,7 +121,9 @@ def gated_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
     It is (36, panels, channels, PANEL) or (6, ...), the bias is in turns.
     """
-    x = x.contiguous()
+    x, channels = x.contiguous(), x.shape[-1]
+    fit(weight, FLAT if len(weight) == FLAT else FLAT**2, 2 * channels // PANEL, channels, PANEL)
+    fit(bias, 2 * channels)
     out = torch.empty_like(x)
     for each in zip(out, x, strict=True):
         _call("gated_convolution", *_at(*each, weight, bias), len(weight) == FLAT, *x.shape[1:])
@@ -128,6 +135,9 @@ def strided_convolution(
 ) -> Tensor:
     """x (batch, length, lines, channels) convolved along its length into so many groups of what `to` says."""
     x = x.contiguous()
+    fit(x, len(x), of.length, of.lines, of.channels)
+    fit(weight, 5, to.phases * to.channels // PANEL, of.phases * of.channels, PANEL)
+    fit(bias, to.channels)
     out = x.new_empty(len(x), to.length, to.lines, to.channels)
     for each in zip(out, x, strict=True):
         _call("strided_convolution", *_at(*each, weight, bias), to, of, groups, gelu)
@@ -137,9 +147,16 @@ def strided_convolution(
 def residual(y: Tensor, branch: Branch) -> Tensor:
     """y (batch, rows, positions, channels) and the branch; y itself where it can be."""
     y = y.contiguous()
+    fit(y, *y.shape[:3], branch.channels)
     for each in y:
         _call("residual", branch, *_at(each), *each.shape[:2])
     return y
+
+
+def fit(values: Tensor, *shape: int) -> None:
+    """Raises ValueError where they have another: as weights of another network have, and kernels do not look."""
+    if values.shape != shape:
+        raise ValueError(f"weights and values do not fit each other: {tuple(values.shape)} where {shape} is wanted")
 
 
 def _at(*tensors: Tensor) -> list[int]:
