@@ -43,7 +43,7 @@ def _scratch() -> BinaryIO:
 
 
 def decode(data: bytes) -> Values:
-    """The values (2, n) of a part. Raises Crash when it is damaged."""
+    """The values (2, n) of a part. Raises Crash where it cannot be read; changed bits are for the store to find."""
     try:
         with av.open(io.BytesIO(data), format="flac") as container:
             frames = [frame.to_ndarray() for frame in container.decode(audio=0)]

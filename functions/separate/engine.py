@@ -47,21 +47,31 @@ class Engine:
         precision = choose(asked, self._device.name)
         if asked == "fast" and precision != "fast":
             logs.info("computed exactly: nothing here is faster at 16 bits", hash=seed)
-        weights = self._load(separation.model, precision).weights
+        weights, taken = self._known(separation.model, precision)
         other = "exact" if precision == "fast" else choose("fast", self._device.name)
-        if begun == recipe(separation, weights, other) != recipe(separation, weights, precision):
+        if begun == recipe(separation, weights, other) != recipe(separation, weights, taken):
             precision = other
         return Separator(self._load(separation.model, precision), self._device, separation, seed)
 
+    def _known(self, model: str, precision: str) -> tuple[str, str]:
+        """A model's weights, by their digest, and the precision that came of what was asked for."""
+        loaded = self._load(model, precision)
+        return loaded.weights, loaded.precision
+
     def _load(self, model: str, precision: str) -> Ensemble:
         with self._lock:
-            if self._loaded is None or self._loaded[0] != (model, precision):
+            if self._loaded is None or not _serves(*self._loaded, model, precision):
                 self._loaded = None  # before the next one is loaded: two do not fit a small GPU
                 with told_apart():
                     loaded = load(model, self._device.name, precision, self._weights_dir)
                 self._loaded = (model, precision), loaded
                 logs.info("model loaded", model=model, device=self._device.name, precision=loaded.precision)
             return self._loaded[1]
+
+
+def _serves(loaded: tuple[str, str], ensemble: Ensemble, model: str, precision: str) -> bool:
+    """Whether what was loaded is that model, in that precision; not every model can be `fast`."""
+    return loaded[0] == model and precision in (loaded[1], ensemble.precision)
 
 
 def found() -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from functions.separate.htdemucs import KLASS, Forward, shape_of
@@ -76,14 +76,21 @@ def _found(model: str, device: str, precision: str, weights_dir: str) -> Ensembl
 
 
 class File:
-    """A network in a safetensors file as `demucs.hf` writes it: its class, its arguments and its weights."""
+    """A network in a safetensors file as `demucs.hf` writes it: its class, its arguments and its weights.
+
+    Raises WeightsMissing where the file is damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with safe_open(path, framework="pt") as file:
-            self.about: Mapping[str, str] = file.metadata()
-            self.state: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        self.arguments: dict[str, Any] = _decoded(json.loads(self.about["kwargs"]))
+        try:
+            with safe_open(path, framework="pt") as file:
+                self.about: Mapping[str, str] = file.metadata() or {}
+                self.state: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            self.arguments: dict[str, Any] = _decoded(json.loads(self.about["kwargs"]))
+        except (SafetensorError, KeyError, ValueError) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise WeightsMissing(f"{path} is damaged ({why}); remove it, and get its model's weights again") from error
 
 
 def ensemble(

@@ -7,20 +7,23 @@ from typing import BinaryIO
 from functions.separate.patience import patiently
 from medley import stores
 from medley.audio import Mix, decode
-from medley.errors import BadAudio
+from medley.errors import BadAudio, Unavailable
 from medley.job import Job
 from medley.settings import settings
 
 
 def decoded(job: Job) -> Mix:
-    """The song's samples. Raises BadAudio, Unavailable.
+    """The song's samples. Raises BadAudio, and Unavailable where S3 is away or the disk full.
 
     They are on disk, in files without a name: whatever ends this process, nothing of them stays there.
     """
-    with TemporaryFile() as original, TemporaryFile() as samples:
-        patiently(lambda: _download(job, original))
-        original.seek(0)
-        return decode(original, samples, max_seconds=settings().max_seconds)
+    try:
+        with TemporaryFile() as original, TemporaryFile() as samples:
+            patiently(lambda: _download(job, original))
+            original.seek(0)
+            return decode(original, samples, max_seconds=settings().max_seconds)
+    except OSError as error:
+        raise Unavailable(f"The disk of this worker takes no song: {error.strerror}.", retry_after=60) from error
 
 
 def _download(job: Job, file: BinaryIO) -> None:

@@ -1,5 +1,6 @@
 """Songs that a worker cannot do hold up no others, with real stores."""
 
+import errno
 import gc
 import io
 import time
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from functions.separate import attempt, engine, loading
+from functions.separate import attempt, engine, loading, source
 from functions.separate import worker as module
 from functions.separate.networks import Ensemble
 from functions.separate.renders import Render
@@ -252,14 +253,27 @@ def test_where_the_store_is_away_no_other_song_is_tried(monkeypatch: pytest.Monk
 
 
 def test_an_attempt_that_counts_ends_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that is full would cost every song one, and soon fail them all."""
+    """What fails oddly may be this worker's fault, and would cost every song one, and soon fail them all."""
 
-    def full(_: object) -> None:
-        raise OSError("No space left on device")
+    def odd(_: object) -> None:
+        raise RuntimeError
 
     queue(A)
     queue(B)
-    monkeypatch.setattr(attempt, "decoded", full)
-    with pytest.raises(Crash, match="OSError"):
+    monkeypatch.setattr(attempt, "decoded", odd)
+    with pytest.raises(Crash, match="RuntimeError"):
         Worker().work()
     assert (status(A), claimed(B)) == (("queued", 1), False)
+
+
+def test_a_full_disk_costs_no_song_an_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    queue(A)
+    queue(B)
+    monkeypatch.setattr(source, "TemporaryFile", full)
+    for _ in range(4):
+        with pytest.raises(Unavailable, match="No space left"):
+            Worker().work()
+    assert (status(A), status(B)) == (("queued", 0), ("queued", 0))

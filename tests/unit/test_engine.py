@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from functions.separate import engine as module
 from functions.separate.devices import Cpu
 from functions.separate.engine import Engine
+from functions.separate.loading import File
 from functions.separate.networks import Ensemble
 from functions.separate.recipe import recipe
 from functions.separate.separator import Separator
@@ -62,10 +64,10 @@ def test_a_model_is_gone_before_another_is_loaded(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "choose", lambda wish, device: "exact" if wish == "exact" else "fast")
     before: list[weakref.ref[Ensemble]] = []
 
-    def load(*_: object) -> Ensemble:
+    def load(_: str, device: str, precision: str, folder: str) -> Ensemble:
         gc.collect()
         assert not [each for each in before if each() is not None]
-        loaded = ours(small())
+        loaded = ours(small(), precision=precision)
         before.append(weakref.ref(loaded))
         return loaded
 
@@ -74,6 +76,18 @@ def test_a_model_is_gone_before_another_is_loaded(monkeypatch: pytest.MonkeyPatc
     engine.separator(Separation("other"))
     engine.separator(asked, begun=recipe(asked, ours(small()).weights, "exact"))
     assert len(before) == 3
+
+
+def test_a_model_that_cannot_be_fast_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, loaded = Engine("cpu"), []
+    monkeypatch.setattr(module, "choose", lambda wish, device: "exact" if wish == "exact" else "fast")
+    load = module.load
+    monkeypatch.setattr(module, "load", lambda *about: loaded.append(about) or load(*about))
+    tiny = Separation("demucs_unittest")
+    begun = engine.separator(tiny).recipe
+    for one in (engine.separator(tiny, begun=begun), engine.separator(tiny), engine.separator(tiny, exactly=True)):
+        assert (one.recipe, one.precision) == (begun, "exact")
+    assert len(loaded) == 1
 
 
 def test_cuda_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +100,18 @@ def test_cuda_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing, match="medley weights htdemucs"):
         Engine("cpu", weights_dir=str(tmp_path)).separator(Separation("htdemucs"))
+
+
+@pytest.mark.parametrize("damage", ["cut short", "empty", "without its class", "no safetensors"])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "model.safetensors"
+    save_file({"weight": torch.zeros(1000)}, file)
+    whole = file.read_bytes()
+    file.write_bytes(
+        {"cut short": whole[:2000], "empty": b"", "without its class": whole, "no safetensors": b"x" * 99}[damage]
+    )
+    with pytest.raises(WeightsMissing, match=r"model\.safetensors is damaged .*remove it"):
+        File(file)
 
 
 def test_a_gpu_that_fails_at_once_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
