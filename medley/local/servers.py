@@ -25,7 +25,7 @@ from medley.settings import Settings
 START = 60.0  # s in which a server must be ready
 AGAIN = 0.1  # s between two looks
 VOLUME = 256  # MB of one of seaweedfs' files, of which it takes seven at a time: so that small disks hold many
-ROOM = "200MiB"  # free on disk below which seaweedfs takes no more
+ROOM = 512  # MiB free on disk below which seaweedfs takes no more: a file is copied to free what was removed from it
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def seaweedfs(folder: Path) -> Server:
         "master.volumeSizeLimitMB": VOLUME,
         "volume.port": volume,
         "volume.max": 0,  # as many as the disk holds
-        "volume.minFreeSpace": ROOM,
+        "volume.minFreeSpace": f"{ROOM}MiB",
         "volume.preStopSeconds": 0,
         "filer.port": filer,
     }

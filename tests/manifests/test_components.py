@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from medley.local import servers
 from medley.settings import Settings
 from tests.manifests import schemas
 from tests.manifests.rendering import COMPONENTS, KNATIVE, base_with, find, of_kind
@@ -107,3 +108,13 @@ def test_images_set_only_settings_and_a_home() -> None:
         given = set(re.findall(r"(\w+)=\S+", " ".join(re.findall(r"^ENV (.*)", after, re.MULTILINE))))
         assert "HOME" in given, path
         assert given - {"HOME", "LD_LIBRARY_PATH"} <= known, path
+
+
+def test_seaweedfs_leaves_room_free_for_a_copy_of_a_volume() -> None:
+    """By which alone what is removed is freed; else a disk that was full once would stay so."""
+    (container,) = find(base_with("s3"), "StatefulSet", "s3")["spec"]["template"]["spec"]["containers"]
+    options = dict(option.removeprefix("-").split("=") for option in container["args"] if "=" in option)
+    free = options["volume.minFreeSpace"]
+    assert free.endswith("MiB")
+    assert int(options["master.volumeSizeLimitMB"]) < int(free.removesuffix("MiB"))
+    assert servers.VOLUME < servers.ROOM
