@@ -86,7 +86,8 @@ bench-knative: .venv/benchmarks  ## What Knative's parts and the stores take and
 	@bash -c '. tests/knative/cluster/settings.sh && exec $(BIN)/python -m benchmarks.knative $(ROUNDS_) $(ONLY_)'
 
 clean: cluster-down  ## Remove what was built here; songs and stems stay
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info build benchmarks/out
+	rm -f functions/separate/kernels/*.so
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
