@@ -148,6 +148,7 @@ class Attempt:
 
     def _check(self, *, new: bool | None = None) -> None:
         """Whether to go on. An attempt makes at least one new part before its time limit can end it."""
+        self.lease.goes_on()
         new = self.new_parts > 0 if new is None else new
         if self.lease.lost.is_set():
             raise Overtaken

@@ -14,16 +14,21 @@ from medley.stores.jobs import Claim
 class Lease:
     """Renews in a thread of its own; `lost` is set once another attempt or a removal came between.
 
-    `beat` is called with every renewal, to show that the worker lives; `hangs` once at `until`, a time of
-    `time.monotonic()` by which whatever is in work would long have looked at its time limit: then nothing is renewed.
+    `beat` is called with every renewal, to show that the worker lives; `hangs` once where what is in work has not said
+    for `longest` seconds that it goes on: then nothing is renewed.
     """
 
-    def __init__(self, claim: Claim, beat: Callable[[], None], until: float, hangs: Callable[[], None]) -> None:
+    def __init__(self, claim: Claim, beat: Callable[[], None], longest: float, hangs: Callable[[], None]) -> None:
         self.claim = claim
-        self._beat, self._until, self._hangs = beat, until, hangs
+        self._beat, self._longest, self._hangs = beat, longest, hangs
+        self.goes_on()
         self.lost = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+
+    def goes_on(self) -> None:
+        """Said by what is in work, between two of its steps."""
+        self._until = time.monotonic() + self._longest
 
     def __enter__(self) -> Self:
         self._thread.start()

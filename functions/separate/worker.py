@@ -92,8 +92,7 @@ class Worker:
     def _failed(self, claim: Claim, request: Request) -> list[Unavailable]:
         """One song; if it cannot be done now, why not."""
         try:
-            hangs = time.monotonic() + 2 * settings().time_limit
-            with Lease(claim, self._beat, hangs, partial(_hangs, claim)) as lease:
+            with Lease(claim, self._beat, 2 * settings().time_limit, partial(_hangs, claim)) as lease:
                 self._one(claim, lease, request)
         except DeviceLost:
             raise
