@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import av
 
+from medley.boxes import claim_too_much
 from medley.errors import BadAudio
 
 # The demuxers allowed, by FFmpeg's names, and the extension that a song in such a file gets. None of them is for
@@ -135,6 +136,8 @@ class Source:
 def opened(file: BinaryIO) -> Iterator[Source]:
     """The best audio stream of a seekable file. Raises BadAudio, also for what makes FFmpeg fail in the block."""
     _check_mistakes(file)
+    if claim_too_much(file):  # before FFmpeg makes an index of it
+        raise BadAudio(f"The upload is damaged: its header tells of more than the file can hold. {TRY}")
     demuxer, start = _after_tags(file)
     try:
         container = av.open(

@@ -75,16 +75,17 @@ def _encoded(muxer: str, codec: str, kind: str, audio: NDArray[np.float32], rate
             container.metadata["title"] = title
         stream = container.add_stream(codec, rate=rate, options=OPTIONS.get(codec, {}))
         stream.layout, stream.format = LAYOUTS[len(audio)], kind
-        container.mux([*stream.encode(_frame(audio, kind, rate)), *stream.encode(None)])
+        container.mux([*stream.encode(frame(audio, kind, rate)), *stream.encode(None)])
     return file.getvalue()
 
 
-def _frame(audio: NDArray[np.float32], kind: str, rate: int) -> "av.AudioFrame":
+def frame(audio: NDArray[np.float32], kind: str, rate: int) -> "av.AudioFrame":
+    """Sound as an encoder takes it, by FFmpeg's name of the kind of samples."""
     values = NUMBERS[kind.removesuffix("p")](audio)
     array = values if kind.endswith("p") else values.T.reshape(1, -1)
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(array), kind, LAYOUTS[len(audio)])
-    frame.rate, frame.pts = rate, 0
-    return frame
+    made = av.AudioFrame.from_ndarray(np.ascontiguousarray(array), kind, LAYOUTS[len(audio)])
+    made.rate, made.pts = rate, 0
+    return made
 
 
 # --- Songs that are unusual, and work ---------------------------------------------------------------------------------
