@@ -22,6 +22,9 @@ Samples = NDArray[np.float32]
 SHORTEST = 0.001  # s: no format has shorter packets, so whoever says so lies about the length
 BLOCK = 1 << 16  # samples that are handled at a time
 LOUDEST = 100.0  # times full scale; a float file may hold anything
+CHANGES = (
+    100  # of the rate within a song: each takes a resampler of its own, which takes longer than a frame's decoding
+)
 GRACE = 1.0  # s that decoding may give beyond what the packets said: encoders add a little at both ends
 
 
@@ -101,8 +104,10 @@ def _walk(source: Source, max_seconds: float) -> tuple[float, Any]:
 
 
 def _blocks(source: Source, samplerate: int) -> Iterator[Samples]:
-    """The song as blocks (n, 2) at `samplerate`; it may change its rate and its channels on the way."""
-    for rate, runs in groupby(_stereo(source), key=lambda piece: piece[0]):
+    """The song as blocks (n, 2) at `samplerate`; it may change its channels on the way, and a few times its rate."""
+    for changes, (rate, runs) in enumerate(groupby(_stereo(source), key=lambda piece: piece[0])):
+        if changes > CHANGES:
+            raise BadAudio(f"The song changes its sample rate more than {CHANGES} times: it is damaged. {TRY}")
         pieces = _joined(samples for _, samples in runs)
         yield from pieces if rate == samplerate else _resampled(pieces, rate, samplerate)
 

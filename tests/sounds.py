@@ -158,6 +158,21 @@ def mp3_changing_rate() -> bytes:
     return song("mp3") + song("mp3", rate=22050, channels=1)
 
 
+def aac_changing_rate(changes: int) -> bytes:
+    """Frames at 44.1 kHz, and after each change one at 22.05 kHz or back at 44.1."""
+    one, other = (_adts_frames(song("aac", rate=rate))[3] for rate in (RATE, RATE // 2))
+    return one * 10 + b"".join((other, one)[i % 2] for i in range(changes))
+
+
+def _adts_frames(data: bytes) -> list[bytes]:
+    frames, at = [], 0
+    while at < len(data):
+        size = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+        frames.append(data[at : at + size])
+        at += size
+    return frames
+
+
 def mp3_with_cover() -> bytes:
     """A song with a picture in its tags."""
     return _cover(image()) + song("mp3")[_id3_end(song("mp3")) :]

@@ -217,6 +217,18 @@ def test_song_may_change_on_its_way(decoded: Callable[[bytes], Mix]) -> None:
     assert heard.argmax(axis=1).tolist() == [110, 110]  # 220 Hz in both channels
 
 
+@pytest.mark.parametrize("changes", [1, 7, 100])
+def test_a_song_may_change_its_rate_a_few_times(changes: int, decoded: Callable[[bytes], Mix]) -> None:
+    slow = (changes + 1) // 2  # frames at half the rate, which last twice as long
+    frames = 10 + changes + slow
+    assert decoded(sounds.aac_changing_rate(changes)).length == pytest.approx(frames * 1024, rel=0.01, abs=50)
+
+
+def test_a_song_that_keeps_changing_its_rate_is_refused(decoded: Callable[[bytes], Mix]) -> None:
+    with pytest.raises(BadAudio, match="sample rate more than 100 times"):
+        decoded(sounds.aac_changing_rate(101))
+
+
 def test_hostile_bytes_are_refused_or_decoded(decoded: Callable[[bytes], Mix]) -> None:
     rng = random.Random(7)
     files = [sounds.song(extension, 0.2) for extension in sounds.CODECS] + [sounds.mov_in_an_order_of_its_own()]
