@@ -20,7 +20,7 @@ from medley.errors import BadRequest, TooLarge, Unprocessable
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LARGEST = 1 << 20  # bytes of an event's body: ours have some hundred
+LARGEST = 4 << 20  # bytes of an event's body: ours have some hundred, and a line of a log what it was given
 LONGEST = 300  # characters of what a library says of one: it quotes the body
 
 # The W3C trace context of what is being done; it travels along in the events that come of it.
