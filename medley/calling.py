@@ -15,7 +15,6 @@ from medley.names import Upload
 from medley.settings import settings
 
 MARGIN = 15.0  # s beyond the time limit of an attempt, after which another may claim it
-LONGEST_WAIT = 86400.0  # s of Retry-After that are honoured
 
 
 def attempt(callback_id: str) -> None:
@@ -103,7 +102,7 @@ def _retry_after(text: str | None) -> float | None:
         seconds = float(text) if text.strip().isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
     except (ValueError, OverflowError):
         return None
-    return min(max(seconds, 0.0), LONGEST_WAIT)
+    return max(seconds, 0.0)
 
 
 def _told(failure: Exception) -> str:
