@@ -22,9 +22,7 @@ Samples = NDArray[np.float32]
 SHORTEST = 0.001  # s: no format has shorter packets, so whoever says so lies about the length
 BLOCK = 1 << 16  # samples that are handled at a time
 LOUDEST = 100.0  # times full scale; a float file may hold anything
-CHANGES = (
-    100  # of the rate within a song: each takes a resampler of its own, which takes longer than a frame's decoding
-)
+CHANGES = 100  # of the rate within a song: each takes a resampler of its own, and longer than decoding a frame
 GRACE = 1.0  # s that decoding may give beyond what the packets said: encoders add a little at both ends
 
 
