@@ -109,3 +109,11 @@ def test_the_parts_of_an_upload_that_another_took_the_place_of_are_removed(claim
     left = stored()
     assert not any(name.startswith(upload(A).parts) for name in left)
     assert upload(A).callback("c") in left
+
+
+def test_its_lease_hears_of_each_segment(claimed: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a worker that takes long before its first part would be ended as one that hangs."""
+    at_work, heard = attempt(claimed), []
+    monkeypatch.setattr(at_work.lease, "goes_on", lambda: heard.append(at_work.new_parts))
+    at_work.run()
+    assert len(heard) >= PARTS

@@ -64,9 +64,9 @@ def test_work_that_hangs_is_told_and_its_song_goes_to_another(claim: Claim) -> N
 def test_work_that_goes_on_for_long_does_not_hang(claim: Claim) -> None:
     """As with many passes before the first part, which no time limit ends."""
     told = threading.Semaphore(0)
-    with Lease(claim, lambda: None, 0.5, lambda: (told.release(), None)[1]) as lease:
-        for _ in range(20):
-            time.sleep(0.05)
+    with Lease(claim, lambda: None, 2.0, lambda: (told.release(), None)[1]) as lease:
+        for _ in range(30):
+            time.sleep(0.1)
             lease.goes_on()
         assert not told.acquire(blocking=False)
         assert told.acquire(timeout=10)

@@ -1,5 +1,6 @@
 """Jobs: each rule that keeps a song from being lost, done twice, or changed by one who was overtaken."""
 
+import json
 import time
 from pathlib import Path
 
@@ -146,6 +147,14 @@ def test_a_callback_attached_to_a_finished_song_is_due_at_once(jobs: Jobs, callb
     finish(jobs)
     assert jobs.attach(upload(A), callback("c")) == "succeeded"
     assert callbacks.due(5) == ["c"]
+
+
+def test_a_lost_callback_of_a_failed_song_tells_why_it_failed(jobs: Jobs, callbacks: Callbacks) -> None:
+    accept(jobs, A)
+    why = {"type": "bad-audio", "detail": "damaged"}
+    jobs.finish(claim(jobs), "failed", "event", {"error": json.dumps(why)})
+    assert jobs.attach(upload(A), callback("c"), lost=True) == "failed"
+    assert callbacks.get("c").error == why  # type: ignore[union-attr]
 
 
 def test_callbacks_that_are_settled_leave_room_for_others(jobs: Jobs, callbacks: Callbacks) -> None:
