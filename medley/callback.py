@@ -15,7 +15,7 @@ from medley.errors import BadOption
 
 MAX_URL = 2048  # characters
 MAX_DATA = 64 * 1024  # bytes as JSON: a callback carries links, not files
-LONGEST = 86400.0  # s after it became due up to which a client may put a callback off, by Retry-After
+LONGEST_WAIT = 86400.0  # s after it became due up to which a client may put a callback off, by Retry-After
 MAX_CALLBACKS = 100  # of one song that are not settled, and as many that are: equal uploads share it
 
 
@@ -125,7 +125,7 @@ def next_attempt(callback: Callback, schedule: tuple[float, ...], retry_after: f
 
     The schedule counts from when the callback became due; jitter of up to a tenth keeps many from coming at once. After
     an outage of ours all of it may be over: half of each pause is kept. A client may ask for a longer one, up to
-    `LONGEST`.
+    `LONGEST_WAIT`.
     """
     made = sum(attempt.at >= callback.since for attempt in callback.attempts)
     if made >= len(schedule):
@@ -133,4 +133,4 @@ def next_attempt(callback: Callback, schedule: tuple[float, ...], retry_after: f
     planned = callback.since + schedule[made] * random.uniform(1.0, 1.1)
     pause = schedule[made] - (schedule[made - 1] if made else 0.0)
     now = time.time()
-    return max(planned, now + pause / 2, min(now + (retry_after or 0.0), callback.since + LONGEST))
+    return max(planned, now + pause / 2, min(now + (retry_after or 0.0), callback.since + LONGEST_WAIT))

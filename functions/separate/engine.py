@@ -54,7 +54,10 @@ class Engine:
         return Separator(self._load(separation.model, precision), self._device, separation, seed)
 
     def _known(self, model: str, precision: str) -> tuple[str, str]:
-        """A model's weights, by their digest, and the precision that came of what was asked for."""
+        """The digest of a model's weights, and the precision that came of what was asked for.
+
+        And not the model: who holds it while another is loaded keeps two in memory.
+        """
         loaded = self._load(model, precision)
         return loaded.weights, loaded.precision
 

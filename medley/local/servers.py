@@ -24,7 +24,7 @@ from medley.settings import Settings
 
 START = 60.0  # s in which a server must be ready
 AGAIN = 0.1  # s between two looks
-VOLUME = 256  # MB of one of seaweedfs' files, of which it takes seven at a time: so that small disks hold many
+VOLUME = 256  # MB of one of seaweedfs' files; it begins seven at a time, and small disks are to hold that often
 ROOM = 512  # MiB free on disk below which seaweedfs takes no more: a file is copied to free what was removed from it
 
 

@@ -149,7 +149,10 @@ class Jobs:
     def restore(
         self, upload: names.Upload, fields: Fields, callbacks: Sequence[Callback], instead_of: str = ""
     ) -> bool:
-        """Puts a record back that Redis lost, with its callbacks. False when there is one but that of `instead_of`."""
+        """Puts a record back that Redis lost, with its callbacks, also `instead_of` an ended upload's.
+
+        False when there is another.
+        """
         keys = [names.song_key(upload.song), names.TO_WORKER, names.CALLBACKS]
         asked = [item for callback in callbacks for item in _asked(callback)]
         args = (upload.song, upload.id, time.time(), names.callback_key(""), instead_of, len(callbacks), *asked)

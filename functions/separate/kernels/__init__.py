@@ -19,6 +19,7 @@ VECTOR = 8  # channels that are computed at a time: layers have a multiple of th
 PANEL = 16  # outputs that lie side by side in a packed weight
 THEN = {"none": 0, "gelu": 1, "gate": 2}  # what follows a linear layer; values and their gates are in turns
 FLAT = 6  # products of a tile of one row
+STRIDED = 5  # of one of a strided convolution
 HEADS = range(PANEL, 64 + 1, PANEL)  # channels that one may have: up to WIDEST of attention.cpp
 MOST_INNER = 48  # channels of a residual branch: MOST of residual.cpp
 
@@ -136,7 +137,7 @@ def strided_convolution(
     """x (batch, length, lines, channels) convolved along its length into so many groups of what `to` says."""
     x = x.contiguous()
     fit(x, len(x), of.length, of.lines, of.channels)
-    fit(weight, 5, to.phases * to.channels // PANEL, of.phases * of.channels, PANEL)
+    fit(weight, STRIDED, to.phases * to.channels // PANEL, of.phases * of.channels, PANEL)
     fit(bias, to.channels)
     out = x.new_empty(len(x), to.length, to.lines, to.channels)
     for each in zip(out, x, strict=True):
@@ -154,7 +155,7 @@ def residual(y: Tensor, branch: Branch) -> Tensor:
 
 
 def fit(values: Tensor, *shape: int) -> None:
-    """Raises ValueError where they have another: as weights of another network have, and kernels do not look."""
+    """Raises ValueError where values have another shape: weights may be another network's, and kernels do not look."""
     if values.shape != shape:
         raise ValueError(f"weights and values do not fit each other: {tuple(values.shape)} where {shape} is wanted")
 

@@ -1,7 +1,7 @@
 -- Puts a record back that Redis lost, and its callbacks, as they follow from the song's objects.
 -- KEYS song, toWorker, callbacks
 -- ARGV hash, upload, now, prefix of callback keys, the ended upload whose record it takes the place of ("" for none), number of callbacks, of each its id, url, data and time, then the record's fields
--- Returns 1, or 0 when there is a record already.
+-- Returns 1, or 0 when there is another record already.
 local there = redis.call('HGET', KEYS[1], 'upload')
 if redis.call('EXISTS', KEYS[1]) == 1 and (ARGV[5] == '' or there ~= ARGV[5]) then return 0 end
 local first = 7 + 4 * tonumber(ARGV[6])
